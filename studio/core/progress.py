@@ -15,6 +15,7 @@ class Progress(Generic[T]):
 
     step: steps done, from 0. total: steps in all, or None where it is not known. metrics: name → value.
     preview: something to show (the job says what). result: the job's result, on the last item only.
+    note: one sentence for people, where there is something to say.
     """
 
     step: int
@@ -22,6 +23,7 @@ class Progress(Generic[T]):
     metrics: Mapping[str, float] = field(default_factory=dict)
     preview: Any = None
     result: T | None = None
+    note: str = ""
 
     @property
     def fraction(self) -> float | None:

@@ -1,0 +1,31 @@
+"""``studio serve``: the page."""
+
+import importlib
+from typing import Annotated
+
+import typer
+
+from studio.core.errors import InvalidRequest
+
+
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; by default the first free one.")] = None,
+    share: Annotated[bool, typer.Option("--share", help="Ask gradio for a public link.")] = False,
+    profile: Annotated[str | None, typer.Option(help="local, or public with tighter limits.")] = None,
+    auth: Annotated[
+        str | None, typer.Option(metavar="USER:PASSWORD", envvar="STUDIO_AUTH", help="Ask for a login.")
+    ] = None,
+) -> None:
+    """Open the studio in a browser."""
+    login = None if auth is None else credentials(auth)
+    page = importlib.import_module("studio.ui.app")  # the command line and the page are siblings: bound at run time
+    page.serve(host=host, port=port, share=share, profile=profile, auth=login)
+
+
+def credentials(text: str) -> tuple[str, str]:
+    """User and password in "user:password"; the password may hold colons."""
+    user, colon, password = text.partition(":")
+    if not user or not colon or not password:
+        raise InvalidRequest("--auth must be written as user:password, and neither may be empty.")
+    return user, password

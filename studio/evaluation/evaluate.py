@@ -1,0 +1,190 @@
+"""Judging a generator: draw pictures, describe them and the real ones, compare. And the same for real against real."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from studio.core.dataset import ImageSet
+from studio.core.errors import DataError
+from studio.core.kinds import LatentModel
+from studio.core.progress import Progress
+from studio.evaluation.cache import describe_cached
+from studio.evaluation.compare import ClassRow, class_metrics, compare, compare_classes
+from studio.evaluation.config import MINIMUM, EvaluationConfig
+from studio.evaluation.draw import apportion, class_labels, draw
+from studio.evaluation.features import Description, FeatureNet, describe, feature_net, refuse_own_judge
+from studio.evaluation.metrics import Novelty, novelty
+from studio.evaluation.report import Report
+from studio.evaluation.sheets import nearest_sheet, samples_sheet
+
+
+@dataclass
+class Tally:
+    """Counts images over all stages of a job."""
+
+    total: int
+    step: int = 0
+
+    def count(self, stage: Generator[int, None, Description]) -> Generator[Progress[Report], None, Description]:
+        """Turn a stage's counts into Progress."""
+        while True:
+            try:
+                self.step += next(stage)
+            except StopIteration as stop:
+                result: Description = stop.value
+                return result
+            yield Progress(self.step, self.total)
+
+
+def evaluate(
+    model: LatentModel,
+    reference: ImageSet,
+    training: ImageSet | None = None,
+    config: EvaluationConfig | None = None,
+    *,
+    name: str = "",
+    classes: Sequence[str] = (),
+    training_features: Sequence[str] = (),
+    cache: Path | None = None,
+) -> Generator[Progress[Report], None, None]:
+    """Judge a model against held-out images; the last item carries the Report.
+
+    model: in eval mode, on the device to use. reference: held-out images, read at 128 px or more. training: what the
+    model was trained on, for novelty. classes: the names of a conditional model's classes, in its order; pictures are
+    drawn with the classes in the reference's proportions. training_features: names of the networks that its training
+    used, refused as judges. cache: a folder for descriptions of the real images. preview: the sheet of samples, once.
+    """
+    config = config or EvaluationConfig()
+    refuse_own_judge(config.features, training_features)
+    labels = class_labels(model, classes, reference, config.count)
+    _check_real(reference, "reference")
+    nets = [feature_net(spec, model.w_mean.device) for spec in config.features]
+    tally = Tally(_total(len(nets), len(reference), config.count, training))
+    images = torch.empty(config.count, 3, model.resolution, model.resolution, dtype=torch.uint8)
+    for rows, batch in draw(model, classes, reference.classes, labels, config):
+        images[rows] = batch
+        tally.step += len(batch)
+        yield Progress(tally.step, tally.total)
+    sheets = {"samples": samples_sheet(images, labels, reference.classes)}
+    yield Progress(tally.step, tally.total, preview=sheets["samples"])
+    report = Report(
+        name, tuple(net.name for net in nets), config.count, len(reference), 0 if training is None else len(training),
+        config.truncation, config.seed, {}, sheets=sheets,
+    )  # fmt: skip
+    for net in nets:
+        real = yield from tally.count(
+            describe_cached(cache, net, reference.images, _labels(reference, model.class_count), config.batch)
+        )
+        drawn = yield from tally.count(describe(net, images, labels, config.batch))
+        novel = None
+        if training is not None:
+            novel = yield from _novelty(net, images, drawn, training, config, cache, tally)
+            if "nearest" not in sheets:
+                sheets["nearest"] = nearest_sheet(images, training.images, novel)
+        report = _with(report, net, reference.classes, real, drawn, novel, drawn.labels, config.seed)
+    yield Progress(tally.total, tally.total, metrics=report.metrics, preview=sheets["samples"], result=report)
+
+
+def real_floor(
+    reference: ImageSet,
+    training: ImageSet,
+    config: EvaluationConfig | None = None,
+    *,
+    measure_novelty: bool = False,
+    cache: Path | None = None,
+) -> Generator[Progress[Report], None, None]:
+    """The figures a perfect generator would get: training images, with the reference's classes, in place of drawn ones.
+
+    measure_novelty: describe all training images as well, and give the novelty of the reference images among them.
+    """
+    config = config or EvaluationConfig()
+    _check_real(reference, "reference")
+    chosen, labels, notes = _class_matched(reference, training, config)
+    nets = [feature_net(spec) for spec in config.features]
+    images = training.images[chosen]
+    total = len(nets) * (len(reference) + len(chosen) + (len(training) if measure_novelty else 0))
+    tally = Tally(total)
+    report = Report(
+        "real images", tuple(net.name for net in nets), len(chosen), len(reference),
+        len(training) if measure_novelty else 0, 1.0, config.seed, {}, notes=notes,
+        sheets={"samples": samples_sheet(images, labels, reference.classes)},
+    )  # fmt: skip
+    for net in nets:
+        real = yield from tally.count(
+            describe_cached(cache, net, reference.images, _labels(reference, 1), config.batch)
+        )
+        drawn = yield from tally.count(describe(net, images, labels, config.batch))
+        novel = None
+        if measure_novelty:
+            everything = yield from tally.count(_training(net, training, config, cache))
+            novel = novelty(real.pooled, everything.pooled)
+        report = _with(report, net, reference.classes, real, drawn, novel, real.labels, config.seed)
+    yield Progress(total, total, metrics=report.metrics, preview=report.sheets["samples"], result=report)
+
+
+def _with(
+    report: Report, net: FeatureNet, classes: Sequence[str], real: Description, drawn: Description,
+    novel: Novelty | None, novel_labels: Tensor, seed: int,
+) -> Report:  # fmt: skip
+    """The report with one network's findings added. novel_labels: (N,) classes of the images novelty speaks of."""
+    novelties: dict[int, Novelty] = {}
+    if novel is not None:
+        novelties = {int(c): novel.of(novel_labels == c) for c in torch.unique(novel_labels)}
+    rows: tuple[ClassRow, ...] = compare_classes(net, classes, real, drawn, novelties, seed)
+    metrics = {**report.metrics, **compare(net, real, drawn, novel, seed), **class_metrics(net, rows)}
+    return replace(report, metrics=metrics, classes=report.classes + rows)
+
+
+def _novelty(
+    net: FeatureNet, images: Tensor, drawn: Description, training: ImageSet, config: EvaluationConfig,
+    cache: Path | None, tally: Tally,
+) -> Generator[Progress[Report], None, Novelty]:  # fmt: skip
+    """Novelty of the drawn pictures and of their mirror images, for training may have flipped what it copied."""
+    everything = yield from tally.count(_training(net, training, config, cache))
+    mirrored = yield from tally.count(describe(net, images.flip(3), drawn.labels, config.batch, diversity=False))
+    return novelty(drawn.pooled, everything.pooled, mirrored.pooled)
+
+
+def _training(
+    net: FeatureNet, training: ImageSet, config: EvaluationConfig, cache: Path | None
+) -> Generator[int, None, Description]:
+    return describe_cached(cache, net, training.images, training.labels, config.batch, diversity=False)
+
+
+def _labels(images: ImageSet, class_count: int) -> Tensor:
+    """The set's labels; none (−1) where the model has no classes."""
+    return images.labels if class_count else torch.full_like(images.labels, -1)
+
+
+def _total(nets: int, reference: int, count: int, training: ImageSet | None) -> int:
+    return count + nets * (reference + count + (0 if training is None else count + len(training)))
+
+
+def _check_real(images: ImageSet, what: str) -> None:
+    if len(images) < MINIMUM:
+        raise DataError(f"The {what} set has {len(images)} images; at least {MINIMUM} are needed to judge against.")
+
+
+def _class_matched(
+    reference: ImageSet, training: ImageSet, config: EvaluationConfig
+) -> tuple[Tensor, Tensor, tuple[str, ...]]:
+    """Training images with the reference's class proportions: their rows, their labels in the reference, notes."""
+    generator = torch.Generator().manual_seed(config.seed)
+    wanted = apportion(config.count, reference.labels)
+    chosen, labels, notes = [], [], []
+    for label, count in wanted.items():
+        rows = torch.arange(len(training))
+        if label >= 0:
+            name = reference.classes[label]
+            if name not in training.classes:
+                raise DataError(f"The training set has no class {name!r}; it has: {', '.join(training.classes)}.")
+            rows = (training.labels == training.classes.index(name)).nonzero().flatten()
+        rows = rows[torch.randperm(len(rows), generator=generator)[:count]]
+        if len(rows) < count:
+            notes.append(f"Only {len(rows)} training images stand in for {count} of class {label}.")
+        chosen.append(rows)
+        labels.append(torch.full((len(rows),), label))
+    return torch.cat(chosen), torch.cat(labels), tuple(notes)

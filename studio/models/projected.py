@@ -1,0 +1,87 @@
+"""The projected discriminator (Sauer et al. 2021, arXiv 2111.01007): small heads on frozen, randomly mixed features."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from studio.models.lite0 import Lite0Features
+
+MIXED = (64, 96, 128, 192)  # channels after mixing, at strides 4, 8, 16, 32
+SIZE = 128  # px: pictures are scaled to it before the features
+
+
+class RandomMixing(nn.Module):
+    """Fixed random 1x1 convolutions, then fixed random 3x3 ones from deep to shallow (sections 3.2, CCM and CSM)."""
+
+    def __init__(self, inputs: tuple[int, ...], outputs: tuple[int, ...] = MIXED) -> None:
+        super().__init__()
+        self.across = nn.ModuleList(nn.Conv2d(i, o, 1, bias=False) for i, o in zip(inputs, outputs, strict=True))
+        deeper = (*outputs[1:], None)
+        self.down = nn.ModuleList(
+            nn.Identity() if d is None else nn.Conv2d(d, o, 1, bias=False) for o, d in zip(outputs, deeper, strict=True)
+        )
+        for conv in self.modules():
+            if isinstance(conv, nn.Conv2d):
+                nn.init.kaiming_normal_(conv.weight, nonlinearity="linear")
+        self.requires_grad_(False)
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        mixed = [conv(x) for conv, x in zip(self.across, maps, strict=True)]
+        for i in reversed(range(len(mixed) - 1)):
+            above = F.interpolate(self.down[i](mixed[i + 1]), size=mixed[i].shape[-2:], mode="nearest")
+            mixed[i] = (mixed[i] + above) * 0.5**0.5
+        return mixed
+
+
+class Head(nn.Module):
+    """Logit map of one feature map; with classes, a projection term (Miyato & Koyama 2018) is added.
+
+    x: (B,C,h,w), labels: (B,) → logits (B,·), the class term scaled by `class_weight`.
+    """
+
+    def __init__(self, inputs: int, size: int, class_count: int, channels: int = 128) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        while size > 4:
+            layers += [spectral_norm(nn.Conv2d(inputs, channels, 4, 2, 1)), nn.LeakyReLU(0.2)]
+            inputs, size = channels, size // 2
+        layers += [spectral_norm(nn.Conv2d(inputs, channels, 3, padding=1)), nn.LeakyReLU(0.2)]
+        self.trunk = nn.Sequential(*layers)
+        self.logit = spectral_norm(nn.Conv2d(channels, 1, 1))
+        self.classes = spectral_norm(nn.Embedding(class_count, channels)) if class_count else None
+
+    def forward(self, x: Tensor, labels: Tensor | None, class_weight: float) -> Tensor:
+        hidden = self.trunk(x)
+        logits: Tensor = self.logit(hidden)
+        if self.classes is not None and labels is not None and class_weight > 0:
+            logits = logits + class_weight * (hidden * self.classes(labels)[:, :, None, None]).sum(1, keepdim=True)
+        return logits.flatten(1)
+
+
+class ProjectedDiscriminator(nn.Module):
+    """Four heads on Lite0's features. The class enters the two deepest heads alone."""
+
+    def __init__(self, class_count: int, features: Callable[[], nn.Module] = Lite0Features) -> None:
+        super().__init__()
+        self.features = features()
+        self.mixing = RandomMixing(self.features.channels)  # type: ignore[arg-type]
+        count = len(MIXED)
+        self.heads = nn.ModuleList(
+            Head(channels, SIZE // 4 >> i, class_count if i >= count - 2 else 0) for i, channels in enumerate(MIXED)
+        )
+
+    def project(self, x: Tensor) -> list[Tensor]:
+        """x: (B,3,H,W) in [-1,1] → mixed feature maps, differentiable with respect to x."""
+        if x.shape[-1] != SIZE:
+            x = F.interpolate(x, size=(SIZE, SIZE), mode="bilinear", align_corners=False, antialias=x.shape[-1] > SIZE)
+        return self.mixing(self.features(x.contiguous(memory_format=torch.channels_last)))  # type: ignore[no-any-return]
+
+    def judge(self, maps: list[Tensor], labels: Tensor | None, class_weight: float = 1.0) -> list[Tensor]:
+        """Mixed maps → one row of logits (B,·) a head."""
+        return [head(x, labels, class_weight) for head, x in zip(self.heads, maps, strict=True)]
+
+    def forward(self, x: Tensor, labels: Tensor | None, class_weight: float = 1.0) -> list[Tensor]:
+        return self.judge(self.project(x), labels, class_weight)
