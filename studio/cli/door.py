@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from typer.core import TyperCommand, TyperGroup
 
-from studio.core.errors import StudioError
+from studio.core.errors import MissingPackage, StudioError
 
 BAD_INPUT = 2
 INTERRUPTED = 130
@@ -80,17 +80,30 @@ def say(as_json: bool, record: Mapping[str, Any], words: str) -> None:
 
 
 @contextmanager
-def bar(quiet: bool, description: str, *columns: str) -> Iterator[tuple[Progress, Any]]:
-    """A progress bar on stderr, with further columns given as rich templates of the task's fields."""
-    progress = Progress(
+def extra(name: str) -> Iterator[None]:
+    """Imports that need an optional set of packages: what is missing becomes one sentence with the remedy."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if str(error.name).startswith("studio"):
+            raise  # a fault of ours
+        raise MissingPackage(
+            f"This needs the package {error.name!r}; install it with: python -m pip install 'atelier-studio[{name}]'."
+        ) from error
+
+
+def bar(quiet: bool, *columns: str, remaining: bool = True) -> Progress:
+    """A progress bar on stderr, with further columns given as rich templates of the task's fields.
+
+    remaining: with rich's own estimate of the time left.
+    """
+    return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         *(TextColumn(template) for template in columns),
-        TimeRemainingColumn(),
+        *([TimeRemainingColumn()] if remaining else []),
         console=Console(stderr=True),
         disable=quiet,
         transient=True,
     )
-    with progress:
-        yield progress, progress.add_task(description, total=None)

@@ -30,10 +30,15 @@ def seeds(text: str) -> tuple[int, ...]:
         raise InvalidRequest(f"{text[:40]!r} is not a list of seeds; write whole numbers like 1,2,3.") from None
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names in "landscape, seascape"."""
+    return tuple(filter(None, (part.strip() for part in text.split(","))))
+
+
 def weights(text: str) -> dict[str, float]:
     """Class weights in "landscape=0.7,seascape=0.3"; a name alone weighs 1. Empty text: no classes."""
     result: dict[str, float] = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    for part in names(text):
         name, equals, number = part.partition("=")
         name = name.strip()
         if not name or name in result:

@@ -1,18 +1,18 @@
 """``studio train``: a recipe, a data set, a file; stopping saves, and --resume goes on."""
 
+import math
 import os
+import time
 from collections.abc import Generator, Mapping
-from dataclasses import fields
+from dataclasses import field, fields, make_dataclass, replace
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn
-from rich.progress import Progress as Bar
 
 from studio.cli import parse
-from studio.cli.door import Json, extra, say
+from studio.cli.door import Json, bar, extra, say
 from studio.cli.signals import Signals
 from studio.core.errors import InvalidRequest, OutputError
 from studio.core.progress import Progress
@@ -61,32 +61,119 @@ def train(
         **rest,
     )
     guard(options, overwrite)
-    pictures = read_dataset(data, model.resolution, list(parse.weights(classes)) or None, minimum=options.batch)
+    pictures = read_dataset(data, model.resolution, parse.names(classes) or None, minimum=options.batch)
     quiet = as_json or os.environ.get("RANK", "0") != "0"
     report_skipped(pictures)
     with Signals() as signals:
         job = cast("Generator[Progress[Checkpoint]]", fit(entry, model, trainer, pictures, options))
         last = follow(job, options, signals, quiet)
     if os.environ.get("RANK", "0") == "0":
-        say(as_json, record(last, options, pictures, signals), words(last, options, signals))
+        say(as_json, record(last, options, pictures, signals), words(last, options))
     if signals.received:
         raise typer.Exit(signals.status)
 
 
 def configs(recipe: "Recipe", options: type[Any], values: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
-    """The settings given by name, dealt to the model's config, the trainer's config and the run's options."""
+    """Settings by name, dealt to the model's config, the trainer's config and those options that have no flag."""
     from studio.core.fields import configure
 
-    own = [{field.name for field in fields(table)} for table in (recipe.model, recipe.trainer, options)]
-    own[2] -= set(FLAGS)
+    tables = (recipe.model, recipe.trainer, unflagged(options))
+    known = {name for table in tables for name in names_of(table)}
     for name in values:
-        if not any(name in names for names in own):
-            known = ", ".join(sorted(set().union(*own)))
-            raise InvalidRequest(f"Recipe {recipe.name} has no setting {name[:40]!r}; known: {known}.")
-    model, trainer, rest = ({name: value for name, value in values.items() if name in names} for names in own)
-    checked = configure(options, {"out": "", **rest}) if rest else None
-    return (
-        configure(recipe.model, model),
-        configure(recipe.trainer, trainer),
-        {name: getattr(checked, name) for name in rest},
+        if name not in known:
+            listed = ", ".join(sorted(known))
+            raise InvalidRequest(f"Recipe {recipe.name} has no setting {name[:40]!r}; known: {listed}.")
+    dealt = [{name: value for name, value in values.items() if name in names_of(table)} for table in tables]
+    model, trainer, rest = (configure(table, given) for table, given in zip(tables, dealt, strict=True))
+    return model, trainer, {name: getattr(rest, name) for name in dealt[2]}
+
+
+def names_of(table: type[Any]) -> tuple[str, ...]:
+    """The fields of a dataclass."""
+    return tuple(entry.name for entry in fields(table))
+
+
+def unflagged(options: type[Any]) -> type[Any]:
+    """The run's options that have no flag of their own, as a dataclass."""
+    hints = get_type_hints(options)
+    rest = [entry for entry in fields(options) if entry.name not in FLAGS]
+    return make_dataclass(
+        "RunSettings", [(entry.name, hints[entry.name], field(default=entry.default)) for entry in rest]
     )
+
+
+def guard(options: "TrainOptions", overwrite: bool) -> None:
+    """Refuse to begin anew over a run or a checkpoint that is there."""
+    there = [path for path in (options.state, options.out) if path.exists()]
+    if there and not options.resume and not overwrite:
+        raise OutputError(
+            f"{there[0].name} exists already; add --resume to go on with that run, or --overwrite to begin anew."
+        )
+
+
+def report_skipped(pictures: "ImageSet") -> None:
+    """Say on stderr which pictures of the data could not be read."""
+    if pictures.skipped:
+        name, reason = pictures.skipped[0]
+        count = len(pictures.skipped)
+        typer.echo(f"Skipped {count} of {count + len(pictures)} pictures, the first is {name}: {reason}", err=True)
+
+
+def follow(
+    job: "Generator[Progress[Checkpoint]]", options: "TrainOptions", signals: Signals, quiet: bool
+) -> Progress[Any]:
+    """Drive a run to its end, or to a signal, behind a progress bar; returns its last state with its last losses."""
+    last: Progress[Any] = Progress(0, options.images)
+    began = time.monotonic()
+    with bar(quiet, "{task.fields[rate]}", "{task.fields[losses]}", "{task.fields[left]}", remaining=False) as shown:
+        task = shown.add_task("training", total=options.images, rate="", losses="", left="")
+        for progress in job:
+            last = replace(progress, metrics=progress.metrics or last.metrics)
+            if progress.note:
+                shown.console.print(progress.note) if not quiet else typer.echo(progress.note, err=True)
+            shown.update(task, completed=progress.step, **columns(last, options, time.monotonic() - began))
+            if signals.received:
+                shown.update(task, left="saving")
+                job.close()  # saves the run
+                break
+    return last
+
+
+def columns(progress: Progress[Any], options: "TrainOptions", elapsed: float) -> dict[str, Any]:
+    """What stands beside the bar: pictures a second, losses, time left."""
+    rate = progress.metrics.get("images_per_second", 0.0)
+    left = [(options.images - progress.step) / rate] if rate else []
+    if options.max_seconds is not None:
+        left.append(options.max_seconds - elapsed)
+    return {
+        "rate": f"{rate:.0f} images/s" if rate else "",
+        "losses": " ".join(f"{name} {value:.3g}" for name, value in losses(progress).items()),
+        "left": f"{timedelta(seconds=max(0, round(min(left))))} left" if left else "",
+    }
+
+
+def losses(progress: Progress[Any]) -> dict[str, float]:
+    """The finite losses of a run's last state."""
+    named = progress.metrics.items()
+    return {name: value for name, value in named if name != "images_per_second" and math.isfinite(value)}
+
+
+def record(last: Progress[Any], options: "TrainOptions", pictures: "ImageSet", signals: Signals) -> dict[str, Any]:
+    """The outcome as plain values. stopped: "signal", "time" or "images"."""
+    finished = "images" if last.step >= options.images else "time"
+    return {
+        "out": str(options.out),
+        "state": str(options.state),
+        "logs": str(options.logs),
+        "images": last.step,
+        "stopped": "signal" if signals.received else finished,
+        "losses": losses(last),
+        "training_images": len(pictures),
+        "skipped": len(pictures.skipped),
+    }
+
+
+def words(last: Progress[Any], options: "TrainOptions") -> str:
+    """The outcome as a sentence or two."""
+    text = f"Saved {options.out} after {last.step} pictures; logs and snapshots are in {options.logs}."
+    return text if last.step >= options.images else f"{text} Go on with --resume."

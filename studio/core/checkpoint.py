@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
-from studio.core.container import DTYPES, Entry, check_layout, read_header
+from studio.core.container import DTYPES, Entry, check_layout, open_file, read_error, read_header
 from studio.core.errors import CheckpointError, StudioError
 from studio.core.fields import configure
-from studio.core.files import atomic_write, sha256_of, shown
+from studio.core.files import atomic_write, shown
 from studio.core.kinds import MODEL_KINDS, LatentModel, ModelKind
 from studio.core.strict_json import JSONRefused, parse_object
 
@@ -46,14 +47,14 @@ class Checkpoint:
     metrics: Mapping[str, float]
     sha256: str
     size: int
-    _settings: Any = field(repr=False, compare=False)  # the kind's own configuration object
+    configuration: Any = field(repr=False, compare=False)  # config as the kind's own dataclass
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by name, as stored (float16, bfloat16, float32 or int64), on the CPU."""
         try:
             data = self.path.read_bytes()
         except OSError as error:
-            raise CheckpointError(f"{shown(self.path)} cannot be read: {error.strerror or error}.") from error
+            raise read_error(shown(self.path), error) from error
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise CheckpointError(f"{shown(self.path)} has changed since it was opened; open it again.")
         try:
@@ -69,37 +70,55 @@ class Checkpoint:
         """The model with its weights: float32, on the CPU, in eval mode. The global random state stays as it was."""
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
-            model = MODEL_KINDS[self.kind].build(self._settings, len(self.classes))
+            model = MODEL_KINDS[self.kind].build(self.configuration, len(self.classes))
         model.load_state_dict(self.tensors(), strict=True)  # copies into the model's own float32 and int64
         return model.eval()
 
 
 def load(path: Path | str) -> Checkpoint:
     """Open a checkpoint: the header validated, no tensor read. Raises CheckpointError, one sentence a failure."""
-    path, name = Path(path), shown(path)
-    header = read_header(path, MAX_HEADER)
-    check_layout(name, header)
+    return _open(Path(path), shown(path))
+
+
+def _open(path: Path, name: str) -> Checkpoint:
+    """As load. name: what to call the file in a sentence."""
+    with open_file(path, name) as file:  # one handle: what is validated is what is hashed, though the name may move on
+        header = read_header(file, name, MAX_HEADER)
+        check_layout(name, header)
+        about = _about(name, header.metadata)
+        kind, configuration, classes = _check_about(name, about)
+        _check_tensors(name, header.entries, kind, configuration, len(classes))
+        return Checkpoint(
+            path=path,
+            kind=kind.name,
+            config=about["config"],
+            classes=classes,
+            provenance=about["provenance"],
+            metrics={key: float(value) for key, value in about["metrics"].items()},
+            sha256=_digest(name, file),
+            size=header.size,
+            configuration=configuration,
+        )
+
+
+def _about(name: str, metadata: Mapping[str, str]) -> dict[str, Any]:
+    """The studio's own description in the header of a safetensors file."""
+    if "atelier" not in metadata:
+        raise CheckpointError(
+            f"{name} is a safetensors file of another program; the studio reads only files that it has saved."
+        )
     try:
-        about = parse_object(header.metadata.get("atelier", ""), max_bytes=MAX_HEADER, max_depth=MAX_DEPTH)
+        return parse_object(metadata["atelier"], max_bytes=MAX_HEADER, max_depth=MAX_DEPTH)
     except JSONRefused as error:
-        if "atelier" not in header.metadata:
-            raise CheckpointError(
-                f"{name} is a safetensors file of another program; the studio reads only files that it has saved."
-            ) from None
         raise CheckpointError(f"{name} is damaged: its description {error}.") from error
-    kind, settings, classes = _check_about(name, about)
-    _check_tensors(name, header.entries, kind, settings, len(classes))
-    return Checkpoint(
-        path=path,
-        kind=kind.name,
-        config=about["config"],
-        classes=classes,
-        provenance=about["provenance"],
-        metrics={key: float(value) for key, value in about["metrics"].items()},
-        sha256=_sha256(path),
-        size=header.size,
-        _settings=settings,
-    )
+
+
+def _digest(name: str, file: BufferedReader) -> str:
+    try:
+        file.seek(0)
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise read_error(name, error) from error
 
 
 def save(
@@ -132,14 +151,14 @@ def save(
         about = parse_object(text, max_bytes=MAX_HEADER, max_depth=MAX_DEPTH)
     except JSONRefused as error:
         raise CheckpointError(f"{shown(path)} is not saved: its description {error}.") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{shown(path)} is not saved: its description is not JSON ({error}).") from error
     _check_about(shown(path), about)
     stored = {name: _stored(path, name, tensor, dtype) for name, tensor in model.state_dict().items()}
     data = safetensors.torch.save(stored, metadata={"atelier": text})
     with atomic_write(path) as temporary:
         temporary.write_bytes(data)
-        checkpoint = load(temporary)
+        checkpoint = _open(temporary, shown(path))
     return dataclasses.replace(checkpoint, path=Path(path))
 
 
@@ -163,7 +182,7 @@ def _check_about(name: str, about: Mapping[str, Any]) -> tuple[ModelKind, Any, t
     if missing or unknown:
         what = f"lacks {missing[0]!r}" if missing else f"holds the unknown key {unknown[0][:MAX_NAME]!r}"
         raise CheckpointError(f"{name} is damaged: its description {what}.")
-    if about["format"] != FORMAT or isinstance(about["format"], bool):
+    if type(about["format"]) is not int or about["format"] != FORMAT:
         raise CheckpointError(
             f"{name} has format {str(about['format'])[:20]}, and this version reads format {FORMAT}; update the studio."
         )
@@ -179,7 +198,9 @@ def _check_about(name: str, about: Mapping[str, Any]) -> tuple[ModelKind, Any, t
     try:
         settings = configure(kind.config, about["config"])
     except (StudioError, ValueError, TypeError, OverflowError) as error:
-        raise CheckpointError(f"{name} has a configuration that kind {kind.name} refuses: {error}") from error
+        raise CheckpointError(
+            f"{name} has a configuration that kind {kind.name} refuses: {_sentence(error)}"
+        ) from error
     return kind, settings, classes
 
 
@@ -209,7 +230,7 @@ def _check_tensors(name: str, entries: Mapping[str, Entry], kind: ModelKind, set
         with torch.device("meta"):
             expected = kind.build(settings, classes).state_dict()
     except (StudioError, ValueError, TypeError, RuntimeError, ArithmeticError) as error:
-        raise CheckpointError(f"{name} describes a model that cannot be built: {error}") from error
+        raise CheckpointError(f"{name} describes a model that cannot be built: {_sentence(error)}") from error
     missing, surplus = sorted(expected.keys() - entries.keys()), sorted(entries.keys() - expected.keys())
     if missing or surplus:
         what = f"lacks the tensor {missing[0]!r}" if missing else f"holds the unknown tensor {surplus[0][:MAX_NAME]!r}"
@@ -229,8 +250,6 @@ def _dims(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape)) or "of a single number"
 
 
-def _sha256(path: Path) -> str:
-    try:
-        return sha256_of(path)
-    except StudioError as error:
-        raise CheckpointError(str(error)) from error
+def _sentence(error: BaseException) -> str:
+    """The first line of an error's text, ended by one full stop."""
+    return (str(error) or type(error).__name__).splitlines()[0][:200].rstrip(".") + "."

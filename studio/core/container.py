@@ -4,6 +4,7 @@ Format: 8 bytes, the header's length (little endian); the header, JSON; then the
 https://github.com/huggingface/safetensors#format
 """
 
+import io
 import math
 import stat
 from collections.abc import Mapping
@@ -14,7 +15,6 @@ from typing import Any
 import torch
 
 from studio.core.errors import CheckpointError
-from studio.core.files import shown
 from studio.core.strict_json import JSONRefused, parse_object
 
 DTYPES = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "I64": torch.int64}
@@ -47,23 +47,35 @@ class Header:
     data: int
 
 
-def read_header(path: Path, max_bytes: int) -> Header:
-    """Header of a safetensors file. Raises CheckpointError, and nothing else, whatever the file holds."""
-    name = shown(path)
+def open_file(path: Path, name: str) -> io.BufferedReader:
+    """The file, open for reading. name: what to call it in a sentence. Pipes and devices are refused unopened."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise CheckpointError(f"{name} is not a file; name a .safetensors file.")
-        with path.open("rb") as file:
-            size = path.stat().st_size
-            start = file.read(64)
-            length = int.from_bytes(start[:8], "little")
-            _check_start(name, start, length, size, max_bytes)
-            file.seek(8)
-            text = file.read(length)
+        return path.open("rb")
     except FileNotFoundError:
         raise CheckpointError(f"{name} does not exist.") from None
     except (OSError, ValueError) as error:
-        raise CheckpointError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+        raise read_error(name, error) from error
+
+
+def read_error(name: str, error: OSError | ValueError) -> CheckpointError:
+    """The sentence for a file that the system does not let us read."""
+    return CheckpointError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.")
+
+
+def read_header(file: io.BufferedReader, name: str, max_bytes: int) -> Header:
+    """Header of an open safetensors file. Raises CheckpointError, and nothing else, whatever the file holds."""
+    try:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(0)
+        start = file.read(64)
+        length = int.from_bytes(start[:8], "little")
+        _check_start(name, start, length, size, max_bytes)
+        file.seek(8)
+        text = file.read(length)
+    except OSError as error:
+        raise read_error(name, error) from error
     try:
         table = parse_object(text, max_bytes=max_bytes, max_depth=_DEPTH)
     except JSONRefused as error:

@@ -5,6 +5,7 @@ rotation is applied, 16 bits are rescaled to 8, CMYK, palettes and embedded prof
 or kept on purpose, and no EXIF, GPS or text stays. Whatever the bytes are, only ImageError escapes.
 """
 
+import math
 from typing import Literal
 
 import numpy as np
@@ -61,7 +62,7 @@ def open_image(
         elif opacity is not None:
             rgb = Image.composite(rgb, Image.new("RGB", rgb.size, background), opacity)
         upright = rgb.copy() if turn is None else rgb.transpose(turn)
-    except (ValueError, OSError, MemoryError) as error:
+    except Exception as error:  # as in decode: on bytes from anyone, Pillow raises errors of every type
         raise ImageError(f"{name} holds colours that cannot be converted to sRGB; save it again.") from error
     upright.info = {}
     return upright
@@ -75,9 +76,11 @@ def to_tensor(image: Image.Image) -> Tensor:
 
 def to_uint8(batch: Tensor) -> npt.NDArray[np.uint8]:
     """(B,3,H,W) in [-1,1], values outside clipped → (B,H,W,3) uint8. The inverse of to_tensor."""
-    if not bool(torch.isfinite(batch).all()):
+    batch = batch.detach()
+    if not math.isfinite(batch.sum(dtype=torch.float32)):  # one pass; any NaN or infinity shows in the sum
         raise StudioError("The model gave values that are not numbers; try another seed or another model.")
-    levels = batch.detach().to(torch.float32).add(1.0).mul(127.5).round().clamp(0.0, 255.0).to(torch.uint8)
+    scaled = batch.to(torch.float32).mul(127.5).add_(128.0)  # 0…255 plus the half by which truncation rounds
+    levels = scaled.clamp_(0.0, 255.0).to(torch.uint8)
     pixels: npt.NDArray[np.uint8] = levels.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return pixels
 

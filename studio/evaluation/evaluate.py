@@ -176,7 +176,7 @@ def _class_matched(
     wanted = apportion(config.count, reference.labels)
     chosen, labels, notes = [], [], []
     for label, count in wanted.items():
-        rows = torch.arange(len(training))
+        rows, name = torch.arange(len(training)), "any"
         if label >= 0:
             name = reference.classes[label]
             if name not in training.classes:
@@ -184,7 +184,7 @@ def _class_matched(
             rows = (training.labels == training.classes.index(name)).nonzero().flatten()
         rows = rows[torch.randperm(len(rows), generator=generator)[:count]]
         if len(rows) < count:
-            notes.append(f"Only {len(rows)} training images stand in for {count} of class {label}.")
+            notes.append(f"Only {len(rows)} training images stand in for {count} of class {name}.")
         chosen.append(rows)
         labels.append(torch.full((len(rows),), label))
     return torch.cat(chosen), torch.cat(labels), tuple(notes)

@@ -74,11 +74,11 @@ def feature_net(spec: str, device: torch.device | str = "cpu") -> FeatureNet:
 
 def resized(images: Tensor, size: int = EVALUATION_SIZE) -> Tensor:
     """Bicubic with antialiasing, clamped. images: (B,3,H,W) uint8 → (B,3,size,size) float32 in [0,1]."""
-    x: Tensor = images.float().div(255)
+    x = images.float().div(255)
     if x.shape[-2:] == (size, size):
         return x
-    x = F.interpolate(x, (size, size), mode="bicubic", antialias=True, align_corners=False)
-    return x.clamp_(0, 1)
+    scaled: Tensor = F.interpolate(x, (size, size), mode="bicubic", antialias=True, align_corners=False)
+    return scaled.clamp_(0, 1)
 
 
 def unit_rows(pooled: Tensor) -> Tensor:

@@ -152,7 +152,7 @@ def draw(mixture: Mixture, chances: Tensor, z: Tensor) -> Tensor:
     The first coordinate picks the component: the normal CDF makes it uniform in (0,1), the cumulated chances divide
     that interval. The rest is the noise within the component.
     """
-    uniform = torch.special.ndtr(z[:, :1].float())
+    uniform = torch.special.ndtr(z[:, :1].float()).clamp(max=1 - 1e-6)  # in float32 the CDF reaches 1 at 5.5
     edges = chances.float().cumsum(dim=1)
     pick = (uniform * edges[:, -1:] >= edges[:, :-1]).sum(dim=1)
     rows = torch.arange(len(z), device=z.device)

@@ -77,7 +77,7 @@ class ProjectedDiscriminator(nn.Module):
         """x: (B,3,H,W) in [-1,1] → mixed feature maps, differentiable with respect to x."""
         if x.shape[-1] != SIZE:
             x = F.interpolate(x, size=(SIZE, SIZE), mode="bilinear", align_corners=False, antialias=x.shape[-1] > SIZE)
-        return self.mixing(self.features(x.contiguous(memory_format=torch.channels_last)))  # type: ignore[no-any-return]
+        return self.mixing(self.features(x.contiguous(memory_format=torch.channels_last)))
 
     def judge(self, maps: list[Tensor], labels: Tensor | None, class_weight: float = 1.0) -> list[Tensor]:
         """Mixed maps → one row of logits (B,·) a head."""

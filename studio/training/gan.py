@@ -70,14 +70,14 @@ class GanTrainer:
 
     def __init__(self, model_config: GanConfig, config: GanTraining, class_count: int) -> None:
         self.config = config
-        self.model: LatentModel = GanGenerator(model_config, class_count).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model: LatentModel = GanGenerator(model_config, class_count).to(memory_format=torch.channels_last)
         self.projected = config.discriminator == "projected"
-        self.features = ("lite0",) if self.projected else ()
+        self.features: tuple[str, ...] = ("lite0",) if self.projected else ()
         if self.projected:
             self.discriminator: nn.Module = ProjectedDiscriminator(class_count)
         else:
             self.discriminator = ScratchDiscriminator(model_config, class_count)
-        self.discriminator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.discriminator.to(memory_format=torch.channels_last)
         self.judging = [p for p in self.discriminator.parameters() if p.requires_grad]
         self.generator_optimiser = torch.optim.Adam(
             self.model.parameters(), config.learning_rate, (0.0, 0.99), foreach=True

@@ -23,6 +23,7 @@ from studio.core.checkpoint import Checkpoint
 from studio.core.dataset import ImageSet
 from studio.core.errors import TrainingError
 from studio.core.kinds import LatentModel
+from studio.core.memory import keep_freed_memory
 from studio.core.progress import Progress
 from studio.models.blocks import Noise
 from studio.training.data import Batches
@@ -88,7 +89,7 @@ class Run:
             "seconds": self.seconds,
             "rollbacks": self.rollbacks,
         }
-        return _detached(state)  # type: ignore[no-any-return]
+        return _detached(state)
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Bring back what `state` saved."""
@@ -156,6 +157,7 @@ def fit(
 
 def _start(recipe: Recipe, model_config: Any, trainer_config: Any, data: ImageSet, options: TrainOptions) -> Run:
     """Seed, build, place, and take up the saved state or the initial checkpoint where there is one."""
+    keep_freed_memory()
     accelerator = Accelerator(
         mixed_precision="bf16" if options.precision == "bf16" else "no", cpu=options.device == "cpu"
     )

@@ -41,12 +41,17 @@ class StepContext:
 class Trainer(Protocol):
     """One recipe at work on its networks.
 
-    model: the generator in training. features: names of pretrained features used, on which the result must not be
-    judged. modules and optimisers: everything that resume must restore, the model included.
+    features are names of pretrained features, on which the result must not be judged; modules and optimisers are
+    everything that resume must restore, the model included.
     """
 
-    model: LatentModel
-    features: tuple[str, ...]
+    @property
+    def model(self) -> LatentModel:
+        """The generator in training."""
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Pretrained features used."""
 
     def modules(self) -> dict[str, nn.Module]:
         """Every module with state, by name; frozen pretrained ones left out."""

@@ -1,3 +1,5 @@
 """Importing this module fills the table of recipes."""
 
+from studio.training import dcgan as dcgan
 from studio.training import gan as gan
+from studio.training import vae as vae

@@ -1,0 +1,112 @@
+"""``studio evaluate``: a model against held-out pictures, as a table, a card or JSON."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from studio.cli import parse
+from studio.cli.door import Json, bar, extra, say
+from studio.core.errors import InvalidRequest
+from studio.core.progress import Progress, result_of
+
+if TYPE_CHECKING:
+    from studio.core.checkpoint import Checkpoint
+    from studio.core.dataset import ImageSet
+    from studio.evaluation.config import EvaluationConfig
+    from studio.evaluation.report import Report
+
+FOLDERS = "A folder of pictures (subfolder = class) or a zip with an index.csv; several may follow."
+FEATURES = "vgg16, lite0 or inception, each with =FILE where its weights come from a file; several may follow."
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A model's name, or a checkpoint's path.")],
+    data: Annotated[list[Path], typer.Option(help=f"Held-out pictures. {FOLDERS}")],
+    train_data: Annotated[list[Path] | None, typer.Option(help="What it was trained on: for novelty.")] = None,
+    beside: Annotated[list[str] | None, typer.Option(help="Further models, each a column of the table.")] = None,
+    floor: Annotated[bool, typer.Option("--floor", help="A column for real against real (needs --train-data).")] = False,
+    features: Annotated[list[str] | None, typer.Option(help=FEATURES)] = None,
+    classes: Annotated[str, typer.Option(help="Use these classes of the data alone: landscape,seascape.")] = "",
+    count: Annotated[int, typer.Option(help="Pictures to draw.")] = 1000,
+    seed: Annotated[int, typer.Option(help="The first picture's seed.")] = 0,
+    truncation: Annotated[float, typer.Option(help="From 0, the mean picture, to 1, as trained.")] = 1.0,
+    card: Annotated[Path | None, typer.Option(help="Write the table into this Markdown file.")] = None,
+    sheets: Annotated[Path | None, typer.Option(help="Write the sheets of samples and nearest pairs here.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Keep descriptions of the real pictures here.")] = None,
+    as_json: Annotated[bool, Json] = False,
+) -> None:
+    """Judge a model by pictures that it has not seen."""
+    with extra("train"):
+        from studio.core.dataset import read_dataset
+        from studio.evaluation.config import EvaluationConfig
+        from studio.evaluation.evaluate import real_floor
+        from studio.evaluation.features import EVALUATION_SIZE
+        from studio.evaluation.report import card_section, update_card
+    if floor and not train_data:
+        raise InvalidRequest("--floor compares the training pictures with the held-out ones; name them by --train-data.")
+    config = EvaluationConfig(tuple(features or ("vgg16",)), count, truncation, seed)
+    wanted = parse.names(classes) or None
+    models = [(name, find(name)) for name in dict.fromkeys((model, *(beside or ())))]
+    reference = read_dataset(data, EVALUATION_SIZE, wanted)
+    training = read_dataset(train_data, EVALUATION_SIZE, wanted) if train_data else None
+    for pictures in filter(None, (reference, training)):
+        report_skipped(pictures)
+    reports = {
+        Path(name).stem: run(judge(checkpoint, reference, training, config, cache), f"judging {Path(name).stem}", as_json)
+        for name, checkpoint in models
+    }
+    if floor and training is not None:
+        job = real_floor(reference, training, config, measure_novelty=True, cache=cache)
+        reports["real images"] = run(job, "judging real images", as_json)
+    if card is not None:
+        update_card(card, reports)
+    if sheets is not None:
+        write_sheets(sheets, next(iter(reports.values())))
+    record = {name: report.to_json() for name, report in reports.items()}
+    say(as_json, {"reports": record}, card_section(reports))
+
+
+def judge(
+    checkpoint: "Checkpoint",
+    reference: "ImageSet",
+    training: "ImageSet | None",
+    config: "EvaluationConfig",
+    cache: Path | None,
+) -> "Iterable[Progress[Report]]":
+    """The evaluation of one checkpoint, which refuses the networks that its own training used."""
+    from studio.evaluation.evaluate import evaluate as evaluate_model
+    from studio.evaluation.features import training_features
+
+    return evaluate_model(
+        checkpoint.build(),
+        reference,
+        training,
+        config,
+        name=checkpoint.path.stem,
+        classes=checkpoint.classes,
+        training_features=training_features(checkpoint.provenance),
+        cache=cache,
+    )
+
+
+def run(job: "Iterable[Progress[Report]]", description: str, quiet: bool) -> "Report":
+    """Drive a job to its result behind a progress bar."""
+    with bar(quiet) as shown:
+        task = shown.add_task(description, total=None)
+
+        def watched() -> "Iterator[Progress[Report]]":
+            for progress in job:
+                shown.update(task, total=progress.total, completed=progress.step)
+                yield progress
+
+        return result_of(watched())
+
+
+def write_sheets(folder: Path, report: "Report") -> None:
+    """Save the report's sheets as PNGs named after the model."""
+    from studio.core.images import save_png
+
+    for name, sheet in report.sheets.items():
+        save_png(sheet, folder / f"{report.name}-{name}.png")
