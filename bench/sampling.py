@@ -54,7 +54,9 @@ def measure(model: str) -> Iterator[Row]:
     calls, flops = arithmetic(generator, dtype, device)
     many = SampleRequest(model=model, count=MANY)
     result_of(engine.sample(many))  # the first pictures load the model
-    turns = [(ceiling(dtype, device), flops * MANY / seconds(lambda: result_of(engine.sample(many)))) for _ in range(TURNS)]
+    turns = [
+        (ceiling(dtype, device), flops * MANY / seconds(lambda: result_of(engine.sample(many)))) for _ in range(TURNS)
+    ]
     top = statistics.median(best for best, _ in turns)
     alone = flops / replay(calls, dtype, device)
     note = f"{str(dtype).removeprefix('torch.')}, {torch.get_num_threads()} threads, {flops / 2e9:.2f} GMAC a picture"

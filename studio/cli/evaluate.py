@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from studio.cli import parse
+from studio.cli.data import FOLDERS, report_skipped
 from studio.cli.door import Json, bar, extra, say
 from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress, result_of
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from studio.evaluation.config import EvaluationConfig
     from studio.evaluation.report import Report
 
-FOLDERS = "A folder of pictures (subfolder = class) or a zip with an index.csv; several may follow."
 FEATURES = "vgg16, lite0 or inception, each with =FILE where its weights come from a file; several may follow."
 
 
@@ -26,7 +26,9 @@ def evaluate(
     data: Annotated[list[Path], typer.Option(help=f"Held-out pictures. {FOLDERS}")],
     train_data: Annotated[list[Path] | None, typer.Option(help="What it was trained on: for novelty.")] = None,
     beside: Annotated[list[str] | None, typer.Option(help="Further models, each a column of the table.")] = None,
-    floor: Annotated[bool, typer.Option("--floor", help="A column for real against real (needs --train-data).")] = False,
+    floor: Annotated[
+        bool, typer.Option("--floor", help="A column for real against real (needs --train-data).")
+    ] = False,
     features: Annotated[list[str] | None, typer.Option(help=FEATURES)] = None,
     classes: Annotated[str, typer.Option(help="Use these classes of the data alone: landscape,seascape.")] = "",
     count: Annotated[int, typer.Option(help="Pictures to draw.")] = 1000,
@@ -45,7 +47,9 @@ def evaluate(
         from studio.evaluation.features import EVALUATION_SIZE
         from studio.evaluation.report import card_section, update_card
     if floor and not train_data:
-        raise InvalidRequest("--floor compares the training pictures with the held-out ones; name them by --train-data.")
+        raise InvalidRequest(
+            "--floor compares the training pictures with the held-out ones; name them by --train-data."
+        )
     config = EvaluationConfig(tuple(features or ("vgg16",)), count, truncation, seed)
     wanted = parse.names(classes) or None
     models = [(name, find(name)) for name in dict.fromkeys((model, *(beside or ())))]
@@ -54,7 +58,9 @@ def evaluate(
     for pictures in filter(None, (reference, training)):
         report_skipped(pictures)
     reports = {
-        Path(name).stem: run(judge(checkpoint, reference, training, config, cache), f"judging {Path(name).stem}", as_json)
+        Path(name).stem: run(
+            judge(checkpoint, reference, training, config, cache), f"judging {Path(name).stem}", as_json
+        )
         for name, checkpoint in models
     }
     if floor and training is not None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast, get_type_hints
 import typer
 
 from studio.cli import parse
+from studio.cli.data import FOLDERS, report_skipped
 from studio.cli.door import Json, bar, extra, say
 from studio.cli.signals import Signals
 from studio.core.errors import InvalidRequest, OutputError
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from studio.training.recipe import Recipe
 
 FLAGS = ("out", "max_seconds", "precision", "device", "resume", "init", "provenance")  # of TrainOptions: have flags
-FOLDERS = "A folder of pictures (subfolder = class) or a zip with an index.csv; several may follow."
 
 
 def train(
@@ -111,14 +111,6 @@ def guard(options: "TrainOptions", overwrite: bool) -> None:
         )
 
 
-def report_skipped(pictures: "ImageSet") -> None:
-    """Say on stderr which pictures of the data could not be read."""
-    if pictures.skipped:
-        name, reason = pictures.skipped[0]
-        count = len(pictures.skipped)
-        typer.echo(f"Skipped {count} of {count + len(pictures)} pictures, the first is {name}: {reason}", err=True)
-
-
 def follow(
     job: "Generator[Progress[Checkpoint]]", options: "TrainOptions", signals: Signals, quiet: bool
 ) -> Progress[Any]:
@@ -129,7 +121,7 @@ def follow(
         task = shown.add_task("training", total=options.images, rate="", losses="", left="")
         for progress in job:
             last = replace(progress, metrics=progress.metrics or last.metrics)
-            if progress.note:
+            if progress.note and progress.result is None:
                 shown.console.print(progress.note) if not quiet else typer.echo(progress.note, err=True)
             shown.update(task, completed=progress.step, **columns(last, options, time.monotonic() - began))
             if signals.received:

@@ -151,9 +151,7 @@ class _GIF:
         palette = self._palette()
         indexed = [frame.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for frame in self._frames]
         times = [round(100 * (i + 1) / self._fps) - round(100 * i / self._fps) for i in range(len(indexed))]
-        indexed[0].save(
-            path, "GIF", save_all=True, append_images=indexed[1:], duration=[10 * t for t in times], loop=0
-        )
+        indexed[0].save(path, "GIF", save_all=True, append_images=indexed[1:], duration=[10 * t for t in times], loop=0)
 
     def _palette(self) -> Image.Image:
         """256 colours for a sample of frames across the film."""

@@ -4,7 +4,6 @@ A request that cannot be used raises InvalidRequest with one sentence, whichever
 the settings (pictures, frames, size) are checked by the engine.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
@@ -18,6 +17,7 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     StringConstraints,
     Tag,
+    TypeAdapter,
     ValidationError,
     model_serializer,
     model_validator,
@@ -88,17 +88,17 @@ class Variation(_Picture):
     seed: Seed = 0
 
 
-class Mix(_Picture):
-    """The first picture with the styles of the second in the given groups of layers."""
-
-    mix: Annotated[tuple["Picture", "Picture"], BeforeValidator(lambda pair: _pair(pair))]
-    groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=3)] = ("fine",)
-
-
 def _pair(value: Any) -> Any:
     if isinstance(value, (list, tuple)) and len(value) == 2:
         return tuple(value)
     raise ValueError("must hold exactly two pictures")
+
+
+class Mix(_Picture):
+    """The first picture with the styles of the second in the given groups of layers."""
+
+    mix: Annotated[tuple["Picture", "Picture"], BeforeValidator(_pair)]
+    groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=3)] = ("fine",)
 
 
 def _shorthand(value: Any) -> Any:
@@ -139,7 +139,7 @@ Picture: TypeAlias = Annotated[
     Discriminator(
         _form,
         custom_error_type="picture",
-        custom_error_message='must be a picture such as {{"seed": 7}}, {{"of": …, "radius": 0.3}} or {{"mix": [… , …]}}',
+        custom_error_message='must be a picture such as {{"seed": 7}}, {{"of": …, "radius": 0.3}} or {{"mix": […, …]}}',
     ),
     BeforeValidator(_shorthand),
     AfterValidator(_bounded),
@@ -147,12 +147,22 @@ Picture: TypeAlias = Annotated[
 Pictures: TypeAlias = Annotated[tuple[Picture, ...], Field(min_length=1, max_length=MAX_PICTURES)]
 Variation.model_rebuild()
 Mix.model_rebuild()
+_PICTURE: TypeAdapter[Picture] = TypeAdapter(Picture)
+
+
+def as_picture(value: Any) -> Picture:
+    """A picture from a seed, from JSON values or from a picture. Raises InvalidRequest."""
+    refuse_deep(value)
+    try:
+        return _PICTURE.validate_python(value)
+    except ValidationError as error:
+        raise InvalidRequest(sentence(error, ())) from None
 
 
 def refuse_deep(value: Any) -> None:
     """Raise InvalidRequest where containers nest deeper than any request does; safe for a value of any depth."""
-    layer = [value]
-    for _ in range(MAX_NESTING):
+    layer: list[Any] = [[value]]
+    for _ in range(MAX_NESTING + 1):
         layer = [
             item
             for container in layer

@@ -1,6 +1,5 @@
 """A refused value as one sentence that names the value, the bounds and the remedy."""
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -54,6 +53,6 @@ def sentence(error: ValidationError, known: tuple[str, ...]) -> str:
     if kind == "extra_forbidden":
         return f"Unknown setting {shown(str(location[-1]))}; known: {', '.join(known)}."
     if kind in ("value_error", "picture"):
-        return f"{_place(location)} {message}.".strip()
+        return f"{_place(location) or 'The value'} {message}."
     got = "" if isinstance(fault["input"], (dict, list, tuple, set)) else f"; got {shown(fault['input'])}"
     return f"{_place(location)}: {message[0].lower()}{message[1:]}{got}."

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from studio.evaluation.features import Description, FeatureNet
 from studio.evaluation.metrics import Novelty, fid, kid, precision_recall
 
-COLLAPSE_RATIO = 0.7  # a class whose diversity is a smaller part of the real one's has collapsed
+# A class whose diversity is a smaller part of the real one's has collapsed. m pictures repeated over and over, as far
+# apart as real ones, come out at 1 − 1/m: so this flags three or fewer, and recall has to tell of more.
+COLLAPSE_RATIO = 0.7
 CLASS_MINIMUM = 8  # fewer images than this on either side say nothing about a class
 
 

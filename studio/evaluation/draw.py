@@ -12,7 +12,7 @@ from studio.core.images import to_uint8
 from studio.core.kinds import LatentModel
 from studio.evaluation.config import EvaluationConfig
 from studio.latent.seeds import noise
-from studio.latent.truncation import truncate
+from studio.latent.truncation import class_mean, truncate
 
 
 def apportion(count: int, labels: Tensor) -> dict[int, int]:
@@ -69,7 +69,5 @@ def draw_batch(model: LatentModel, z: Tensor, weights: Tensor | None, truncation
     device = model.w_mean.device
     weights = None if weights is None else weights.to(device)
     w = model.mapping(z.to(device), weights)
-    if truncation != 1:
-        mean = model.w_mean[:1].expand(len(w), -1) if weights is None else weights @ model.w_mean
-        w = truncate(w, mean[:, None], truncation)
+    w = truncate(w, class_mean(model.w_mean, weights), truncation)
     return torch.from_numpy(to_uint8(model.synthesis(w).float().cpu())).permute(0, 3, 1, 2)

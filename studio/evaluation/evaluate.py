@@ -57,6 +57,8 @@ def evaluate(
     drawn with the classes in the reference's proportions. training_features: names of the networks that its training
     used, refused as judges. cache: a folder for descriptions of the real images. preview: the sheet of samples, once.
     """
+    if model.training:
+        raise ValueError("evaluate() needs a model in eval mode")
     config = config or EvaluationConfig()
     refuse_own_judge(config.features, training_features)
     labels = class_labels(model, classes, reference, config.count)
@@ -94,6 +96,7 @@ def real_floor(
     config: EvaluationConfig | None = None,
     *,
     measure_novelty: bool = False,
+    device: torch.device | str = "cpu",
     cache: Path | None = None,
 ) -> Generator[Progress[Report], None, None]:
     """The figures a perfect generator would get: training images, with the reference's classes, in place of drawn ones.
@@ -103,7 +106,7 @@ def real_floor(
     config = config or EvaluationConfig()
     _check_real(reference, "reference")
     chosen, labels, notes = _class_matched(reference, training, config)
-    nets = [feature_net(spec) for spec in config.features]
+    nets = [feature_net(spec, device) for spec in config.features]
     images = training.images[chosen]
     total = len(nets) * (len(reference) + len(chosen) + (len(training) if measure_novelty else 0))
     tally = Tally(total)

@@ -139,11 +139,11 @@ def _file_weights(path: Path) -> dict[str, Tensor]:
 
 
 def _downloaded_vgg16() -> Mapping[str, Tensor]:
-    from torchvision.models import VGG16_Weights  # type: ignore[import-untyped]
+    from torchvision.models import VGG16_Weights
 
     try:
         weights: Mapping[str, Tensor] = VGG16_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True)
-    except OSError:
+    except (OSError, RuntimeError):  # no network, or a damaged download
         raise MissingPackage(f"The VGG16 weights {OFFLINE}.") from None
     return weights
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from studio.core.errors import InvalidRequest
 
 MAX_SEED = 2**63 - 1
+_PICTURE, _DRAW, _STEP = range(3)  # independent streams of one seed
 
 
 def noise(seeds: Sequence[int], dim: int) -> Tensor:
@@ -17,14 +18,18 @@ def noise(seeds: Sequence[int], dim: int) -> Tensor:
     Each row has its own Philox generator (Salmon et al. 2011), whose 128-bit key keeps all 63 bits of the seed apart;
     torch's own generator on the CPU drops all but the lowest 32.
     """
-    if not seeds:
-        return torch.empty(0, dim)
-    return torch.from_numpy(np.stack([_generator(seed).standard_normal(dim, dtype=np.float32) for seed in seeds]))
+    return _normal(seeds, dim, _PICTURE)
+
+
+def steps(seeds: Sequence[int], dim: int) -> Tensor:
+    """As ``noise``, and independent of it: directions in which pictures vary, so that no seed varies into itself."""
+    return _normal(seeds, dim, _STEP)
 
 
 def draw(seed: int, count: int) -> int:
     """A number in [0, count) that follows from the seed, independent of its noise: e.g. the class of a picture."""
-    return int(_generator(seed, stream=1).integers(count))
+    check_seed(seed)
+    return int(_generator(seed, _DRAW).integers(count))
 
 
 def check_seed(seed: int) -> None:
@@ -33,6 +38,13 @@ def check_seed(seed: int) -> None:
         raise InvalidRequest(f"A seed must be a whole number from 0 to {MAX_SEED}; got {seed}.")
 
 
-def _generator(seed: int, stream: int = 0) -> np.random.Generator:
-    check_seed(seed)
+def _normal(seeds: Sequence[int], dim: int, stream: int) -> Tensor:
+    rows = np.empty((len(seeds), dim), dtype=np.float32)
+    for row, seed in zip(rows, seeds, strict=True):
+        check_seed(seed)
+        _generator(seed, stream).standard_normal(dtype=np.float32, out=row)
+    return torch.from_numpy(rows)
+
+
+def _generator(seed: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=[seed, stream]))

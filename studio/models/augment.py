@@ -8,8 +8,13 @@ COLOUR_CHANNEL_MEAN = 1  # dimension
 
 
 def _uniform(x: Tensor, generator: torch.Generator, low: float, high: float) -> Tensor:
-    draw = torch.rand(x.shape[0], 1, 1, 1, generator=generator)
+    draw = _paired(torch.rand(-(-x.shape[0] // 2), 1, 1, 1, generator=generator), x.shape[0])
     return (low + (high - low) * draw).to(x.device, x.dtype)
+
+
+def _paired(draw: Tensor, batch: int) -> Tensor:
+    """One draw for row i and row i + B/2, so that comparing the two compares pictures and not augmentations."""
+    return torch.cat([draw, draw])[:batch]
 
 
 def jitter_colour(x: Tensor, generator: torch.Generator) -> Tensor:
@@ -34,15 +39,16 @@ def translate(x: Tensor, generator: torch.Generator, ratio: float = 0.125) -> Te
 def _shifted(batch: int, size: int, ratio: float, generator: torch.Generator) -> Tensor:
     """Indices (B,size) into a side padded by one zero each end; out of the picture → the zero."""
     reach = round(size * ratio)
-    shift = torch.randint(-reach, reach + 1, (batch, 1), generator=generator)
+    shift = _paired(torch.randint(-reach, reach + 1, (-(-batch // 2), 1), generator=generator), batch)
     return (torch.arange(size) + shift + 1).clamp(0, size + 1)
 
 
 def cut_out(x: Tensor, generator: torch.Generator, ratio: float = 0.4) -> Tensor:
     """Blank a random square of side `ratio` in each picture. (B,C,H,W) → same."""
     batch, _, height, width = x.shape
-    top = torch.randint(0, height, (batch, 1, 1), generator=generator)
-    left = torch.randint(0, width, (batch, 1, 1), generator=generator)
+    half = -(-batch // 2)
+    top = _paired(torch.randint(0, height, (half, 1, 1), generator=generator), batch)
+    left = _paired(torch.randint(0, width, (half, 1, 1), generator=generator), batch)
     half_height, half_width = height * ratio / 2, width * ratio / 2
     rows = (torch.arange(height)[None, :, None] - top).abs() < half_height
     columns = (torch.arange(width)[None, None, :] - left).abs() < half_width

@@ -5,6 +5,7 @@ activation in either network, and, with classes, an embedding beside z and a pro
 (Miyato & Koyama 2018).
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ class DcganConfig:
 
 
 def up_block(inward: int, outward: int, act: str, first: bool = False) -> nn.Sequential:
-    """(B,inward,S,S) → (B,outward,2S,2S), or 1x1 → 4x4 for the first: transposed convolution, batch norm, activation."""
+    """(B,inward,S,S) → (B,outward,2S,2S), the first 1x1 → 4x4: transposed convolution, batch norm, activation."""
     stride, padding = (1, 0) if first else (2, 1)
     convolution = nn.ConvTranspose2d(inward, outward, 4, stride, padding, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outward), activation(act))
@@ -97,7 +98,7 @@ class Dcgan(LatentModel):
         widths = config.widths
         act = config.generator_activation
         blocks = [up_block(self.width, widths[0], act, first=True)]
-        blocks += [up_block(a, b, act) for a, b in zip(widths, widths[1:], strict=False)]
+        blocks += [up_block(a, b, act) for a, b in itertools.pairwise(widths)]
         self.blocks = nn.Sequential(*blocks)
         self.to_rgb = nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1)
         self.register_buffer("w_mean", torch.zeros(max(class_count, 1), self.width))
@@ -127,7 +128,7 @@ class DcganDiscriminator(nn.Module):
         self.class_count = class_count
         widths = (3, *reversed(config.widths))
         act = config.discriminator_activation
-        blocks = [down_block(a, b, act, normed=i > 0) for i, (a, b) in enumerate(zip(widths, widths[1:], strict=False))]
+        blocks = [down_block(a, b, act, normed=i > 0) for i, (a, b) in enumerate(itertools.pairwise(widths))]
         self.blocks = nn.Sequential(*blocks)
         self.to_logit = nn.Conv2d(widths[-1], 1, 4)
         self.projection = ClassEmbedding(class_count, widths[-1], std=0.02)

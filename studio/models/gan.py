@@ -2,9 +2,11 @@
 
 Kept from FastGAN: convolutions with batch norm, noise and gated linear units, and skip-layer excitation from early
 to late maps. Changed: the style w is noise and class embedding side by side (as in BigGAN, Brock et al. 2019) and
-not only starts the 4x4 map but modulates the input of every octave, so that styles can be truncated, mixed by layer
-and walked through; upsampling and convolution are one transposed convolution. With classes it is the conditional GAN;
-a mixture of classes is the weighted sum of embeddings. A mapping network before w was tried: noise was ignored.
+modulates the input of every octave, so that styles can be truncated, mixed by layer and walked through; upsampling and
+convolution are one transposed convolution. With classes it is the conditional GAN; a mixture of classes is the
+weighted sum of embeddings. The 4x4 map is a linear function of the noise alone, without a bias: layout comes from the
+noise, and the class only modulates channels. A mapping network before w, and a 4x4 map that knew the class, were both
+tried: each class kept one layout and the noise changed its colours only.
 """
 
 from dataclasses import dataclass
@@ -109,7 +111,7 @@ class GanGenerator(LatentModel):
         self.sizes = [size for size in CHANNELS if 8 <= size <= config.resolution]
         self.layers = len(self.sizes) + 2
         self.embedding = nn.Parameter(torch.randn(class_count, config.embedding)) if class_count else None
-        self.start = nn.Linear(self.width, 2 * config.channels(4) * 16)
+        self.start = nn.Linear(config.latent_dim, 2 * config.channels(4) * 16, bias=False)
         self.start_norm = nn.BatchNorm2d(2 * config.channels(4))
         self.octaves = nn.ModuleList(Octave(config, size, self.width) for size in self.sizes)
         self.excitations = nn.ModuleDict(
@@ -134,7 +136,7 @@ class GanGenerator(LatentModel):
 
     def synthesis(self, w: Tensor) -> Tensor:
         """w: (B,L,W) → (B,3,R,R) in [-1,1]."""
-        x = self.start(w[:, 0]).view(w.shape[0], -1, 4, 4).contiguous(memory_format=torch.channels_last)
+        x = self.start(w[:, 0, : self.latent_dim]).view(w.shape[0], -1, 4, 4).contiguous(memory_format=torch.channels_last)
         x = gated_linear_unit(self.start_norm(x))
         maps, gate = {4: x}, None
         for layer, (size, octave) in enumerate(zip(self.sizes, self.octaves, strict=True), start=1):

@@ -59,7 +59,7 @@ def seed_means(x: Tensor, components: int, generator: torch.Generator) -> Tensor
 
 
 def expectation(x: Tensor, labels: Tensor, mixture: Mixture) -> tuple[Tensor, float]:
-    """Responsibilities (N,C) by log-sum-exp, and the mean log-likelihood a point (Bishop 9.23). labels: (N,) in [0,K)."""
+    """Responsibilities (N,C) by log-sum-exp, and mean log-likelihood a point (Bishop 9.23). labels: (N,) in [0,K)."""
     joint = mixture.log_weights[labels] + mixture.log_prob(x)
     total = torch.logsumexp(joint, dim=1, keepdim=True)
     return (joint - total).exp(), float(total.mean())
@@ -86,7 +86,10 @@ def maximisation(x: Tensor, labels: Tensor, shares: Tensor, classes: int, covari
 def _cholesky(centred: Tensor, share: Tensor, floor: float) -> Tensor:
     """Cholesky factor (D,D) of the weighted covariance plus floor·I. centred: (N,D), share: (N,)."""
     weighted = centred * (share / share.sum().clamp_min(1e-8)).sqrt()[:, None]
-    return torch.linalg.cholesky(weighted.T @ weighted + floor * torch.eye(centred.shape[1], dtype=centred.dtype))
+    factor: Tensor = torch.linalg.cholesky(
+        weighted.T @ weighted + floor * torch.eye(centred.shape[1], dtype=centred.dtype)
+    )
+    return factor
 
 
 def fit_steps(
@@ -136,9 +139,7 @@ def fit(
 ) -> Mixture:
     """Fit until the mean log-likelihood a point gains less than `tolerance` nats, at most `steps` steps; float32."""
     before = -math.inf
-    job = fit_steps(
-        x, components, generator, labels=labels, classes=classes, covariance=covariance, floor=floor
-    )
+    job = fit_steps(x, components, generator, labels=labels, classes=classes, covariance=covariance, floor=floor)
     for _, (mixture, likelihood) in zip(range(steps), job, strict=False):
         if likelihood - before < tolerance:
             break

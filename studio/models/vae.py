@@ -6,6 +6,7 @@ come from outside. After training, a mixture of Gaussians shared by the classes,
 in for the standard normal prior (a posterior is never quite that): samples then come from where pictures were.
 """
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -20,7 +21,15 @@ from studio.models.classes import ClassEmbedding
 from studio.models.mixture import COVARIANCES, Mixture, draw
 
 LOG_VARIANCE = (-10.0, 4.0)
-DECODER = (1.0, 1.0, 0.625, 0.375, 0.25, 0.125, 0.0625)  # widths of the maps of 4, 8, … 256 px, as a share of `channels`
+DECODER = (
+    1.0,
+    1.0,
+    0.625,
+    0.375,
+    0.25,
+    0.125,
+    0.0625,
+)  # widths of the maps of 4, 8, … 256 px, as a share of `channels`
 
 
 @dataclass(frozen=True)
@@ -76,9 +85,10 @@ class DecoderOctave(nn.Module):
         nn.init.kaiming_normal_(self.refine.weight, a=2.0)
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
-        y = self.up(F.leaky_relu(self.style_in(x, w), 0.2))
-        y = self.refine(F.leaky_relu(self.style_out(y, w), 0.2))
-        return y + F.interpolate(self.skip(x), scale_factor=2.0, mode="nearest")
+        doubled = self.up(F.leaky_relu(self.style_in(x, w), 0.2))
+        y: Tensor = self.refine(F.leaky_relu(self.style_out(doubled, w), 0.2))
+        skipped: Tensor = self.skip(x)
+        return y + F.interpolate(skipped, scale_factor=2.0, mode="nearest")
 
 
 class EncoderOctave(nn.Module):
@@ -91,7 +101,7 @@ class EncoderOctave(nn.Module):
         self.skip = nn.Conv2d(inputs, outputs, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.down(F.leaky_relu(self.wide(F.leaky_relu(x, 0.2)), 0.2))
+        y: Tensor = self.down(F.leaky_relu(self.wide(F.leaky_relu(x, 0.2)), 0.2))
         return y + self.skip(F.avg_pool2d(x, 2))
 
 
@@ -138,9 +148,7 @@ class Vae(LatentModel):
         self.map_out = nn.Linear(config.width, config.width)
         self.start = nn.Linear(config.width, config.decoder_width(0) * 16)
         widths = [config.decoder_width(i) for i in range(self.layers)]
-        self.octaves = nn.ModuleList(
-            DecoderOctave(config.width, a, b) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.octaves = nn.ModuleList(DecoderOctave(config.width, a, b) for a, b in itertools.pairwise(widths))
         self.colour = nn.Conv2d(widths[-1], 3, 3, padding=1)
         self.encoder = Encoder(config, self.embedding.width)
         self._register_prior(config)
@@ -174,7 +182,7 @@ class Vae(LatentModel):
     def style(self, latent: Tensor, weights: Tensor | None = None) -> Tensor:
         """A point of the latent space (B,D) and class weights (B,K) → w: (B,L,W)."""
         h = torch.cat([latent, self.embedding(weights, like=latent)], dim=1)
-        w = self.map_skip(h) + self.map_out(F.leaky_relu(self.map_in(h), 0.2))
+        w: Tensor = self.map_skip(h) + self.map_out(F.leaky_relu(self.map_in(h), 0.2))
         return w[:, None].expand(-1, self.layers, -1)
 
     def mapping(self, z: Tensor, weights: Tensor | None = None) -> Tensor:

@@ -24,7 +24,7 @@ from studio.training.recipe import RECIPES, Recipe, StepContext
 
 @dataclass(frozen=True)
 class DcganTraining:
-    """Settings of the game: those of Radford et al. 2015, section 4. beta1: of Adam. augment: names joined by commas."""
+    """Settings of the game, by Radford et al. 2015, section 4. beta1: of Adam. augment: names joined by commas."""
 
     learning_rate: float = 2e-4
     discriminator_learning_rate: float = 2e-4

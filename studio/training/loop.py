@@ -107,6 +107,7 @@ class Run:
         if self.accelerator.is_main_process:
             save_state(self.options.state, self.saved)
             self.publish(self.options.out)
+        self.accelerator.wait_for_everyone()
 
     def publish(self, path: Any) -> Checkpoint:
         """Write the averaged generator as a checkpoint."""
@@ -210,9 +211,12 @@ def _steps(run: Run, log: RunLog, note: str) -> Iterator[Progress[Checkpoint]]:
         run.images, step = run.images + per_step, step + 1
         run.average.update(run.trainer.model, run.images, per_step)
         run.seconds = time.monotonic() - started
-        out_of_time = options.max_seconds is not None and run.seconds - first_seconds >= options.max_seconds
         snapshot_due = run.images // options.snapshot_images > (run.images - per_step) // options.snapshot_images
-        save_due = _agreed(accelerator, time.monotonic() - last_save >= options.save_seconds)
+        save_due, out_of_time = _agreed(
+            accelerator,
+            time.monotonic() - last_save >= options.save_seconds,
+            options.max_seconds is not None and run.seconds - first_seconds >= options.max_seconds,
+        )
         if not (step % CHECK_STEPS == 0 or snapshot_due or save_due or out_of_time):
             yield Progress(run.images, options.images)
             continue
@@ -237,7 +241,7 @@ def _steps(run: Run, log: RunLog, note: str) -> Iterator[Progress[Checkpoint]]:
             run.rollbacks, last_save = 0, time.monotonic()
         yield Progress(run.images, options.images, values, preview, note=note)
         note = ""
-        if _agreed(accelerator, out_of_time):
+        if out_of_time:
             return
 
 
@@ -255,13 +259,12 @@ def _roll_back(run: Run) -> str:
     return f"A loss was not finite at {lost} pictures; went back to {run.images} and on with other random numbers."
 
 
-def _agreed(accelerator: Accelerator, flag: bool) -> bool:
-    """The first process's answer, on all of them."""
-    if accelerator.num_processes == 1:
-        return flag
-    flags = [flag]
-    broadcast_object_list(flags)
-    return flags[0]
+def _agreed(accelerator: Accelerator, *flags: bool) -> list[bool]:
+    """The first process's answers, on all of them."""
+    answers = list(flags)
+    if accelerator.num_processes > 1:
+        broadcast_object_list(answers)
+    return answers
 
 
 def _detached(value: Any) -> Any:

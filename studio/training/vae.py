@@ -30,9 +30,9 @@ class VaeTraining:
 
     feature_weight: of the feature distance beside the L1 of weight 1; 0 does without the features. feature_size: px to
     which smaller pictures are scaled before the features (at 128 they take half of a step's time at 64 px). pyramid:
-    Laplacian levels of the L1. kl_weight: of the KL divergence in nats a picture. free_bits: nats that each latent dimension has
-    for nothing. kl_warmup: pictures over which kl_weight grows from 0. prior_images, prior_steps: pictures to which,
-    and EM steps with which, the prior is fitted. prior_floor: least variance.
+    Laplacian levels of the L1. kl_weight: of the KL divergence in nats a picture. free_bits: nats that each latent
+    dimension has for nothing. kl_warmup: pictures over which kl_weight grows from 0. prior_images, prior_steps:
+    pictures to which, and EM steps with which, the prior is fitted. prior_floor: least variance.
     """
 
     learning_rate: float = 5e-4

@@ -14,10 +14,11 @@ CLASSES = ("dark", "light")
 
 
 class MeanColour(FeatureNet):
-    """Pooled features: the mean colour of each quarter of the picture in [-2,2], 12-d. Its maps are the same numbers."""
+    """Pooled features: the mean colours of the picture's four quarters in [-2,2], 12-d. Its map is the same numbers."""
 
     name = "colour"
     num_features = 12
+    distance = "euclidean"
 
     def __init__(self) -> None:
         super().__init__()
@@ -29,7 +30,7 @@ class MeanColour(FeatureNet):
 
 
 class Painter(LatentModel):
-    """Paints four flat quarters whose colours are w; a class moves all of them by ±1/2. spread 0: always one picture."""
+    """Paints four flat quarters whose colours are w; a class moves them by ±1/2. spread 0: always one picture."""
 
     def __init__(self, class_count: int = 2, resolution: int = 16, spread: float = 1.0) -> None:
         super().__init__()

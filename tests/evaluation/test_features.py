@@ -131,6 +131,14 @@ def test_other_images_labels_or_weights_are_described_anew(net, images: torch.Te
     assert len(list(tmp_path.iterdir())) == 5
 
 
+def test_without_diversity_the_classes_do_not_matter_to_the_cache(net, images: torch.Tensor, tmp_path: Path) -> None:
+    finish(describe_cached(tmp_path, net, images, torch.arange(11) % 2, 4, diversity=False))
+    labels = torch.full((11,), -1)
+    counts, found = finish(describe_cached(tmp_path, net, images, labels, 4, diversity=False))
+    assert counts == [11]
+    assert torch.equal(found.labels, labels)
+
+
 @pytest.mark.parametrize("damage", [b"", b"not safetensors", None])
 def test_a_damaged_cache_is_made_anew(net, images: torch.Tensor, tmp_path: Path, damage: bytes | None) -> None:
     labels = torch.arange(11) % 2

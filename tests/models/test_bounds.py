@@ -8,13 +8,15 @@ from studio.models import bounds
 
 @pytest.mark.parametrize("value", [0, 5, -1, pytest.param(10**30, id="huge"), 2.0, True, None, "3", float("nan")])
 def test_only_whole_numbers_from_one_to_four_pass(value: object) -> None:
-    with pytest.raises(InvalidRequest, match="depth is .* from 1 to 4"):
+    with pytest.raises(InvalidRequest, match=r"depth is .* from 1 to 4"):
         bounds.whole("depth", value, 1, 4)
 
 
-@pytest.mark.parametrize("value", [0.0, 1.1, float("nan"), float("inf"), pytest.param(10**400, id="huge"), True, "0.5", None])
+@pytest.mark.parametrize(
+    "value", [0.0, 1.1, float("nan"), float("inf"), pytest.param(10**400, id="huge"), True, "0.5", None]
+)
 def test_only_finite_numbers_up_to_one_pass(value: object) -> None:
-    with pytest.raises(InvalidRequest, match="share is .* from 0.5 to 1"):
+    with pytest.raises(InvalidRequest, match=r"share is .* from 0\.5 to 1"):
         bounds.real("share", value, 0.5, 1)
 
 

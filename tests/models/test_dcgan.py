@@ -67,7 +67,7 @@ def test_every_activation_trains_in_either_network(side: str, name: str) -> None
 
 
 def test_an_unknown_activation_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownName, match="swish.*sigmoid, tanh, relu"):
+    with pytest.raises(UnknownName, match=r"swish.*sigmoid, tanh, relu"):
         DcganConfig(discriminator_activation="swish")
 
 

@@ -1,5 +1,6 @@
 """Gaussian mixtures: densities, k-means++ and EM worked by hand, and drawing from them."""
 
+import itertools
 import math
 
 import pytest
@@ -82,7 +83,7 @@ def test_the_likelihood_does_not_fall(covariance: str) -> None:
     x[:150] += 3
     job = fit_steps(x, 4, generator(), covariance=covariance, floor=1e-6)
     likelihoods = [likelihood for _, (_, likelihood) in zip(range(20), job, strict=False)]
-    assert all(after > before - 1e-6 for before, after in zip(likelihoods, likelihoods[1:], strict=False))
+    assert all(after > before - 1e-6 for before, after in itertools.pairwise(likelihoods))
     assert likelihoods[-1] > likelihoods[0]
 
 

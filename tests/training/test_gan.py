@@ -42,7 +42,9 @@ def test_scratch_recipe_learns_two_colours(tmp_path: Path) -> None:
     images = torch.zeros(8, 3, 32, 32, dtype=torch.uint8)
     images[:4, 0], images[4:, 2] = 255, 255
     data = ImageSet(images, torch.tensor([0] * 4 + [1] * 4), ("red", "blue"), tuple("abcdefgh"))
-    config = GanTraining(discriminator="scratch", augment="", learning_rate=2e-3, discriminator_learning_rate=2e-3, gamma=0.5)
+    config = GanTraining(
+        discriminator="scratch", augment="", learning_rate=2e-3, discriminator_learning_rate=2e-3, gamma=0.5
+    )
     options = TrainOptions(tmp_path / "m.safetensors", batch=8, images=800, device="cpu", ema_images=50)
     model = result_of(fit(RECIPES["cgan"], TINY, config, data, options)).build()
     with torch.no_grad():
@@ -80,10 +82,13 @@ def test_class_enters_the_two_deepest_heads_alone() -> None:
 
 
 def test_lack_of_diversity_is_one_a_map_for_copies_and_zero_for_a_spread_like_the_real() -> None:
-    real = [torch.tensor([0.0, 1.0]).view(2, 1, 1, 1)]
-    assert float(lack_of_diversity(real, [torch.zeros(2, 1, 1, 1)])) == 1.0
+    real = [torch.tensor([[0.0, 0.0], [1.0, -1.0]]).view(2, 1, 1, 2)]
+    copies, quarter = torch.zeros(2, 1, 1, 2), real[0] / 4
+    recoloured = torch.tensor([0.0, 5.0]).view(2, 1, 1, 1).expand(2, 1, 1, 2)
+    assert float(lack_of_diversity(real, [copies])) == 1.0
+    assert float(lack_of_diversity(real, [recoloured])) == 1.0
+    assert float(lack_of_diversity(real, [quarter])) == 0.75
     assert float(lack_of_diversity(real, real)) == 0.0
-    assert float(lack_of_diversity(real, [torch.tensor([0.0, 0.25]).view(2, 1, 1, 1)])) == 0.75
 
 
 def test_balanced_labels_pair_the_halves_and_take_turns() -> None:

@@ -141,7 +141,7 @@ def test_resume_with_other_settings_is_refused_and_names_the_setting(data: Image
 
 def test_resume_without_or_with_broken_state_is_a_sentence(data: ImageSet, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
-    with pytest.raises(TrainingError, match="no training state m.state.pt"):
+    with pytest.raises(TrainingError, match=r"no training state m\.state\.pt"):
         list(fit(RECIPES["gan"], TINY, SCRATCH, data, options(out, resume=True)))
     out.with_suffix(".state.pt").write_bytes(b"not a state")
     with pytest.raises(TrainingError, match="cannot be read"):

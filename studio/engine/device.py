@@ -1,0 +1,102 @@
+"""Where and in what precision models run, and the workers that run them."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from studio.core.errors import InvalidRequest
+from studio.core.kinds import LatentModel
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+FASTER = 1.1  # bfloat16 is used where it is at least this many times faster
+HOPELESS = 3.0  # and not measured further where its first run is this many times slower
+GPU_STEP = 16  # pictures a step where there is one worker on a fast device
+
+
+def choose_device(name: str) -> torch.device:
+    """ "auto" is CUDA, then MPS, then the CPU. Raises InvalidRequest where a named device is not there."""
+    found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in found.items() if there))
+    device = torch.device(name)
+    there = found.get(device.type, False)
+    if there and device.type == "cuda" and device.index is not None:
+        there = device.index < torch.cuda.device_count()
+    if not there:
+        known = ", ".join(kind for kind, there in found.items() if there)
+        raise InvalidRequest(f"STUDIO_DEVICE is {name!r}, which torch does not find here; use auto or one of: {known}.")
+    return device
+
+
+class Workers:
+    """Threads that each make one picture at a time, with one torch thread each; on an accelerator a single one.
+
+    Why not batches: a convolution and a matrix product add up in an order that depends on the batch size and on the
+    number of threads, so the last bits of a picture would depend on its company. One picture a worker is the same
+    picture everywhere, and as fast: small models gain nothing from splitting one convolution over cores.
+    """
+
+    def __init__(self, device: torch.device, threads: int | None) -> None:
+        before = torch.get_num_threads()
+        self.count = (threads or before) if device.type == "cpu" else 1
+        self.step = max(self.count, 4) if device.type == "cpu" else GPU_STEP
+        self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="studio")
+        together = threading.Barrier(self.count)
+
+        def start(_: int) -> None:
+            torch.set_num_threads(1)
+            torch.get_num_threads()  # makes the number of this thread's own stick
+            together.wait()
+
+        list(self._pool.map(start, range(self.count)))
+        torch.set_num_threads(before)  # for every other thread
+
+    def map(self, make: Callable[[T], R], items: Iterable[T]) -> list[R]:
+        """make(item) for each item, in order."""
+        return list(self._pool.map(make, items))
+
+
+class Precision:
+    """float32, or bfloat16 in the synthesis network where a probe on the first model finds it faster."""
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.half: bool | None = None if device.type in ("cpu", "cuda") else False  # None: not measured yet
+
+    @torch.inference_mode()
+    def synthesise(self, model: LatentModel, w: Tensor) -> Tensor:
+        """w: (1,L,W) on the device → (1,3,R,R) float32 or bfloat16."""
+        return self._run(model, w, bool(self.half))
+
+    def probe(self, model: LatentModel) -> None:
+        """Decide, once for the device, by the time of a picture of this model."""
+        if self.half is None:
+            self.half = self._speed_up(model) >= FASTER
+
+    @torch.inference_mode()
+    def _speed_up(self, model: LatentModel) -> float:
+        w = torch.randn(1, model.layers, model.width, generator=torch.Generator().manual_seed(0)).to(self.device)
+        self._time(model, w, False)
+        full = self._time(model, w, False)
+        half = self._time(model, w, True)
+        if half > HOPELESS * full:
+            return full / half
+        runs = [(self._time(model, w, False), self._time(model, w, True)) for _ in range(3)]
+        return min(full, *(run[0] for run in runs)) / min(half, *(run[1] for run in runs))
+
+    def _time(self, model: LatentModel, w: Tensor, half: bool) -> float:
+        """Seconds that one picture takes."""
+        start = time.perf_counter()
+        self._run(model, w, half).float().cpu()
+        return time.perf_counter() - start
+
+    def _run(self, model: LatentModel, w: Tensor, half: bool) -> Tensor:
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
+            return model.synthesis(w)

@@ -1,0 +1,71 @@
+"""A loaded model that paints: from lineage to w to pixels, one picture at a time, the same bits every time."""
+
+import torch
+from torch import Tensor
+
+from studio.core.checkpoint import Checkpoint
+from studio.core.images import to_uint8
+from studio.core.kinds import LatentModel
+from studio.core.video import Frame
+from studio.engine.device import Precision
+from studio.engine.lineage import Step, origin
+from studio.engine.requests import Mix, Picture, Variation
+from studio.latent.mixing import mix
+from studio.latent.truncation import class_mean, truncate
+
+
+class Painter:
+    """Call its methods on a worker of the device only: with several threads of torch the last bits would change."""
+
+    def __init__(self, checkpoint: Checkpoint, precision: Precision) -> None:
+        self.device = precision.device
+        self.classes = checkpoint.classes
+        self.model = _ready(checkpoint.build(), self.device)
+        self.bytes = _bytes(self.model)
+        self._precision = precision
+
+    def picture(self, picture: Picture, psi: float) -> Frame:
+        """A settled picture → its pixels (R,R,3)."""
+        return self.paint(self.style(picture, psi))
+
+    def style(self, picture: Picture, psi: float) -> Tensor:
+        """A settled picture → its truncated w (1,L,W) on the CPU."""
+        return self._style(picture, psi, ())
+
+    def _style(self, picture: Picture, psi: float, later: tuple[Step, ...]) -> Tensor:
+        """later: variations around the picture; those around a mix move both of its pictures by the same step."""
+        if isinstance(picture, Variation):
+            return self._style(picture.of, psi, ((picture.radius, picture.seed), *later))
+        if isinstance(picture, Mix):
+            first, second = (self._style(part, psi, later) for part in picture.mix)
+            return mix(first, second, picture.groups)
+        return self.map(*origin(picture, self.model.latent_dim, self.classes, later), psi)
+
+    @torch.inference_mode()
+    def map(self, z: Tensor, weights: Tensor | None, psi: float) -> Tensor:
+        """z (1,Z), weights (1,K) or None → w (1,L,W) on the CPU, truncated towards the mean of its classes."""
+        z = z.to(self.device)
+        weights = None if weights is None else weights.to(self.device)
+        w = self.model.mapping(z, weights)
+        return truncate(w, class_mean(self.model.w_mean, weights), psi).cpu()
+
+    @torch.inference_mode()
+    def paint(self, w: Tensor) -> Frame:
+        """w (1,L,W) → pixels (R,R,3)."""
+        return to_uint8(self._precision.synthesise(self.model, w.to(self.device)))[0]
+
+
+def _ready(model: LatentModel, device: torch.device) -> LatentModel:
+    """For inference, in place: folded, without gradients, in the memory format that convolutions like."""
+    model.eval().requires_grad_(False).to(device)
+    model.to(memory_format=torch.channels_last)
+    model.optimise_()
+    return model
+
+
+def _bytes(model: LatentModel) -> int:
+    """Memory that a model's tensors take, those that optimise_ has made among them."""
+    tensors = [*model.parameters(), *model.buffers()]
+    for module in model.modules():
+        tensors += [value for value in vars(module).values() if isinstance(value, Tensor)]
+    return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())

@@ -1,0 +1,57 @@
+"""The route of a film through the latent space, frame by frame."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from studio.core.video import Frame
+from studio.engine.device import Workers
+from studio.engine.lineage import origin
+from studio.engine.painter import Painter
+from studio.engine.requests import Picture, WalkRequest
+from studio.latent.interpolate import follow, path, schedule
+
+
+@dataclass(frozen=True)
+class Route:
+    """Frames as styles, or as noise with the weights of classes. w: (F,L,W), z: (F,Z), weights: (F,K), or None."""
+
+    psi: float
+    size: int | None
+    w: Tensor | None = None
+    z: Tensor | None = None
+    weights: Tensor | None = None
+
+    def frame(self, painter: Painter, index: int) -> Frame:
+        """Paint one frame, enlarged or reduced (Lanczos) where a size is asked for. → (S,S,3)."""
+        here = slice(index, index + 1)
+        if self.z is not None:
+            w = painter.map(self.z[here], None if self.weights is None else self.weights[here], self.psi)
+        else:
+            assert self.w is not None
+            w = self.w[here]
+        return _resized(painter.paint(w), self.size)
+
+
+def plan(painter: Painter, workers: Workers, keys: Sequence[Picture], request: WalkRequest) -> Route:
+    """The way through settled keys: a spline through their styles in w, or arcs between their noise in z."""
+    psi, size = request.truncation, request.size
+    if request.space == "w":
+        styles = torch.cat(workers.map(lambda key: painter.style(key, psi), keys))
+        return Route(psi, size, w=path(styles, request.frames, "spline", request.loop))
+    origins = [origin(key, painter.model.latent_dim, painter.classes) for key in keys]
+    z = torch.cat([noise for noise, _ in origins])
+    weights = [row for _, row in origins if row is not None]
+    route = schedule(z, request.frames, "slerp", request.loop)
+    shares = follow(torch.cat(weights), route, "lerp") if weights else None
+    return Route(psi, size, z=follow(z, route, "slerp"), weights=shares)
+
+
+def _resized(frame: Frame, size: int | None) -> Frame:
+    if size is None or size == frame.shape[0]:
+        return frame
+    return np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.LANCZOS))

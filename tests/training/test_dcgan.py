@@ -1,0 +1,117 @@
+"""The DCGAN recipes on toy data."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+
+from studio.core.dataset import ImageSet
+from studio.core.errors import InvalidRequest
+from studio.core.progress import result_of
+from studio.models.dcgan import DcganConfig
+from studio.training.dcgan import DcganTrainer, DcganTraining
+from studio.training.loop import fit
+from studio.training.options import TrainOptions
+from studio.training.recipe import RECIPES, StepContext
+
+TINY = DcganConfig(resolution=32, channels=32, latent_dim=8, class_dim=4)
+FAST = DcganTraining(learning_rate=2e-3, discriminator_learning_rate=2e-3)
+
+
+def two_colours() -> ImageSet:
+    """Red pictures of class 0, blue ones of class 1."""
+    images = torch.zeros(8, 3, 32, 32, dtype=torch.uint8)
+    images[:4, 0], images[4:, 2] = 255, 255
+    return ImageSet(images, torch.tensor([0] * 4 + [1] * 4), ("red", "blue"), tuple("abcdefgh"))
+
+
+def context() -> StepContext:
+    return StepContext(Accelerator(cpu=True), torch.Generator().manual_seed(0), 0)
+
+
+def test_each_class_learns_its_colour(tmp_path: Path) -> None:
+    options = TrainOptions(tmp_path / "m.safetensors", batch=8, images=800, device="cpu", ema_images=20)
+    model = result_of(fit(RECIPES["cdcgan"], TINY, FAST, two_colours(), options)).build()
+    with torch.no_grad():
+        pictures = model(torch.randn(8, 8, generator=torch.Generator().manual_seed(0)), torch.eye(2).repeat(4, 1))
+    mean = pictures.mean(dim=(2, 3))
+    assert (mean[0::2, 0] > mean[0::2, 2] + 0.5).all()
+    assert (mean[1::2, 2] > mean[1::2, 0] + 0.5).all()
+
+
+def test_without_classes_the_pictures_take_the_colours_of_the_data(tmp_path: Path) -> None:
+    red = two_colours().take(torch.arange(4))
+    options = TrainOptions(tmp_path / "m.safetensors", batch=4, images=240, device="cpu", ema_images=20)
+    checkpoint = result_of(fit(RECIPES["dcgan"], TINY, FAST, red, options))
+    assert (checkpoint.kind, checkpoint.classes) == ("dcgan", ())
+    with torch.no_grad():
+        mean = checkpoint.build()(torch.randn(4, 8, generator=torch.Generator().manual_seed(0))).mean(dim=(2, 3))
+    assert (mean[:, 0] > mean[:, 1] + 0.5).all()
+    assert (mean[:, 0] > mean[:, 2] + 0.5).all()
+
+
+def test_the_discriminator_learns_to_tell_a_batch_apart() -> None:
+    torch.manual_seed(0)
+    trainer = DcganTrainer(TINY, dataclasses.replace(FAST, learning_rate=1e-8), 2)
+    batch = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    labels, losses = torch.tensor([0, 1] * 4), []
+    shared = context()
+    for _ in range(25):
+        losses.append(float(trainer.step(batch, labels, shared)["discriminator"]))
+    assert losses[-1] < 0.1 * losses[0]
+
+
+@pytest.mark.parametrize("augment", ["", "colour,translation,cutout"])
+def test_a_step_moves_both_networks_and_leaves_the_discriminator_trainable(augment: str) -> None:
+    torch.manual_seed(0)
+    trainer = DcganTrainer(TINY, dataclasses.replace(FAST, augment=augment), 0)
+    before = {n: {k: v.clone() for k, v in m.state_dict().items()} for n, m in trainer.modules().items()}
+    losses = trainer.step(torch.rand(4, 3, 32, 32) * 2 - 1, None, context())
+    assert all(torch.isfinite(value) and not value.requires_grad for value in losses.values())
+    for name, module in trainer.modules().items():
+        for key, parameter in module.named_parameters():
+            assert parameter.requires_grad
+            assert not torch.equal(parameter, before[name][key]), f"{name}.{key}"
+
+
+def test_the_same_random_numbers_give_the_same_step() -> None:
+    states = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        trainer = DcganTrainer(TINY, dataclasses.replace(FAST, augment="colour"), 2)
+        trainer.step(torch.linspace(-1, 1, 4 * 3 * 32 * 32).view(4, 3, 32, 32), torch.tensor([0, 1, 0, 1]), context())
+        states.append(trainer.model.state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_the_published_statistics_are_those_of_the_averaged_weights() -> None:
+    torch.manual_seed(0)
+    trainer = DcganTrainer(TINY, FAST, 2)
+    model = trainer.model.eval()
+    trainer.finish(model, two_colours(), torch.Generator().manual_seed(0))
+    weights = F.one_hot(torch.arange(256) % 2, 2).float()
+    first_norm = model.get_submodule("blocks.0.1")
+    seen: list[torch.Tensor] = []
+    handle = first_norm.register_forward_hook(lambda module, args, out: seen.append(out.detach()))
+    with torch.no_grad():
+        model(torch.randn(256, 8, generator=torch.Generator().manual_seed(1)), weights)
+        spread = (seen[0].std(dim=(0, 2, 3)) / first_norm.get_parameter("weight")).mean()
+    handle.remove()
+    assert float(spread) == pytest.approx(1, abs=0.1)
+    assert (model.w_mean[0] - model.w_mean[1]).abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"augment": "colour,swirl"}, "swirl.*colour, translation, cutout"),
+        ({"learning_rate": 0.0}, "learning_rate is 0.0"),
+        ({"beta1": float("nan")}, "beta1 is nan"),
+    ],
+)
+def test_settings_out_of_bounds_are_one_sentence(settings: dict[str, object], sentence: str) -> None:
+    with pytest.raises(InvalidRequest, match=sentence):
+        DcganTraining(**settings)  # type: ignore[arg-type]
