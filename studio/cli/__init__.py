@@ -18,8 +18,8 @@ app = typer.Typer(
 )
 for verb in (serve, models, sample, walk):
     app.command()(verb)
-for verb in (train, evaluate):
-    app.command(cls=ManyValues)(verb)
+app.command(cls=ManyValues)(train)
+app.command(cls=ManyValues)(evaluate)
 
 
 def main() -> None:

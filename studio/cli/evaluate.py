@@ -42,17 +42,20 @@ def evaluate(
     """Judge a model by pictures that it has not seen."""
     with extra("train"):
         from studio.core.dataset import read_dataset
+        from studio.engine.library import Library
         from studio.evaluation.config import EvaluationConfig
         from studio.evaluation.evaluate import real_floor
         from studio.evaluation.features import EVALUATION_SIZE
         from studio.evaluation.report import card_section, update_card
+        from studio.settings import Settings
     if floor and not train_data:
         raise InvalidRequest(
             "--floor compares the training pictures with the held-out ones; name them by --train-data."
         )
     config = EvaluationConfig(tuple(features or ("vgg16",)), count, truncation, seed)
     wanted = parse.names(classes) or None
-    models = [(name, find(name)) for name in dict.fromkeys((model, *(beside or ())))]
+    library = Library(Settings.from_environment())
+    models = [(name, library.open(name)[1]) for name in dict.fromkeys((model, *(beside or ())))]
     reference = read_dataset(data, EVALUATION_SIZE, wanted)
     training = read_dataset(train_data, EVALUATION_SIZE, wanted) if train_data else None
     for pictures in filter(None, (reference, training)):

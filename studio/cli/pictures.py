@@ -3,7 +3,7 @@
 import time
 from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -83,8 +83,8 @@ def walk(
         fps=fps,
         truncation=truncation,
         classes=parse.weights(classes),
-        space=space,
-        format=out.suffix.removeprefix(".").lower() or "mp4",
+        space=cast("Any", space),  # the request refuses what it does not know
+        format=cast("Any", out.suffix.removeprefix(".").lower()),
         size=size,
         loop=not once,
     )

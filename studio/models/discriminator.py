@@ -1,5 +1,7 @@
 """A discriminator from scratch: the generator's mirror without normalisation, and the zero-centred penalty."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -32,9 +34,7 @@ class ScratchDiscriminator(nn.Module):
         super().__init__()
         sizes = [size for size in reversed(CHANNELS) if size <= config.resolution]
         self.stem = nn.Conv2d(3, config.channels(config.resolution), 3, padding=1)
-        self.body = nn.Sequential(
-            *(Residual(config.channels(a), config.channels(b)) for a, b in zip(sizes, sizes[1:], strict=False))
-        )
+        self.body = nn.Sequential(*(Residual(config.channels(a), config.channels(b)) for a, b in pairwise(sizes)))
         last = config.channels(4)
         self.final = nn.Sequential(nn.LeakyReLU(0.2), nn.Conv2d(last, last, 4), nn.Flatten(), nn.LeakyReLU(0.2))
         self.logit = nn.Linear(last, 1)

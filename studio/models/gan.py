@@ -136,7 +136,8 @@ class GanGenerator(LatentModel):
 
     def synthesis(self, w: Tensor) -> Tensor:
         """w: (B,L,W) → (B,3,R,R) in [-1,1]."""
-        x = self.start(w[:, 0, : self.latent_dim]).view(w.shape[0], -1, 4, 4).contiguous(memory_format=torch.channels_last)
+        x = self.start(w[:, 0, : self.latent_dim]).view(w.shape[0], -1, 4, 4)
+        x = x.contiguous(memory_format=torch.channels_last)
         x = gated_linear_unit(self.start_norm(x))
         maps, gate = {4: x}, None
         for layer, (size, octave) in enumerate(zip(self.sizes, self.octaves, strict=True), start=1):
@@ -149,6 +150,27 @@ class GanGenerator(LatentModel):
         for module in self.modules():
             if isinstance(module, Gated):
                 module.optimise_()
+
+
+@torch.no_grad()
+def without_classes(model: GanGenerator, weights: Tensor) -> GanGenerator:
+    """The unconditional generator that equals `model` at one fixed mix of classes. weights: (K,) on the simplex.
+
+    The class part of every modulation is a constant then, which moves into its bias.
+    """
+    assert model.embedding is not None
+    plain = GanGenerator(model.config, 0)
+    constant = weights @ model.embedding
+    state = dict(model.state_dict())
+    for name, module in model.named_modules():
+        if isinstance(module, Modulation):
+            weight = state[f"{name}.affine.weight"]
+            state[f"{name}.affine.bias"] = state[f"{name}.affine.bias"] + weight[:, model.latent_dim :] @ constant
+            state[f"{name}.affine.weight"] = weight[:, : model.latent_dim]
+    state["w_mean"] = plain.w_mean
+    state.pop("embedding")
+    plain.load_state_dict(state)
+    return plain
 
 
 MODEL_KINDS.add(

@@ -7,10 +7,17 @@ from torch import Tensor, nn
 from studio.core.errors import MissingPackage
 
 # expansion, kernel, stride, channels, repeats
-STAGES = ((1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1))  # fmt: skip
+STAGES = (
+    (1, 3, 1, 16, 1),
+    (6, 3, 2, 24, 2),
+    (6, 5, 2, 40, 2),
+    (6, 3, 2, 80, 3),
+    (6, 5, 1, 112, 3),
+    (6, 5, 2, 192, 4),
+    (6, 3, 1, 320, 1),
+)
 TAPS = {2: 24, 4: 40, 10: 112, 15: 320}  # last block of each stride (4, 8, 16, 32) → channels
 BATCH_NORM_EPS = 1e-3
-MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)  # of the weights' own preprocessing: (x − 127) / 128
 
 
 class SameConv(nn.Conv2d):

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -26,6 +27,7 @@ from studio.core.kinds import LatentModel
 from studio.core.memory import keep_freed_memory
 from studio.core.progress import Progress
 from studio.models.blocks import Noise
+from studio.models.gan import GanGenerator, without_classes
 from studio.training.data import Batches
 from studio.training.ema import Average
 from studio.training.logs import RunLog
@@ -109,7 +111,7 @@ class Run:
             self.publish(self.options.out)
         self.accelerator.wait_for_everyone()
 
-    def publish(self, path: Any) -> Checkpoint:
+    def publish(self, path: Path) -> Checkpoint:
         """Write the averaged generator as a checkpoint."""
         model = copy.deepcopy(self.average.model)
         self.trainer.finish(model, self.data, torch.Generator().manual_seed(self.options.seed))
@@ -170,7 +172,7 @@ def _start(recipe: Recipe, model_config: Any, trainer_config: Any, data: ImageSe
     set_seed(options.seed)  # initial weights; the same on every process
     trainer = recipe.build(model_config, trainer_config, class_count)
     if options.init is not None:
-        _initialise(trainer.model, options.init, recipe.kind)
+        _initialise(trainer.model, options.init, recipe.kind, data.classes)
     trainer.to(accelerator.device)
     average = Average(trainer.model, options.ema_images)
     generator = torch.Generator().manual_seed(options.seed + accelerator.process_index)
@@ -184,13 +186,23 @@ def _start(recipe: Recipe, model_config: Any, trainer_config: Any, data: ImageSe
     return run
 
 
-def _initialise(model: LatentModel, path: Any, kind: str) -> None:
-    """Copy every tensor of the same name and shape from a checkpoint of the same kind."""
+def _initialise(model: LatentModel, path: Path, kind: str, classes: tuple[str, ...]) -> None:
+    """Copy every tensor of the same name and shape from a checkpoint of the same kind.
+
+    An unconditional generator starts from the even mix of those of a conditional one's classes that the data have.
+    """
     source = checkpoint.load(path)
     if source.kind != kind:
         raise TrainingError(f"{source.path.name} is of kind {source.kind!r}; this recipe starts from kind {kind!r}.")
+    tensors = source.tensors()
+    if source.classes and not model.class_count and isinstance(model, GanGenerator):
+        shared = [name in classes for name in source.classes]
+        mix = torch.tensor(shared if any(shared) else [True] * len(shared)).float()
+        conditional = source.build()
+        assert isinstance(conditional, GanGenerator)
+        tensors = without_classes(conditional, mix / mix.sum()).state_dict()
     own = model.state_dict()
-    fitting = {name: t for name, t in source.tensors().items() if name in own and own[name].shape == t.shape}
+    fitting = {name: t for name, t in tensors.items() if name in own and own[name].shape == t.shape}
     if not fitting:
         raise TrainingError(f"No tensor of {source.path.name} fits this configuration; choose another --init.")
     model.load_state_dict(own | {name: t.to(own[name].dtype) for name, t in fitting.items()})

@@ -12,7 +12,7 @@ from studio.core.dataset import ImageSet
 from studio.core.errors import InvalidRequest
 from studio.core.progress import result_of
 from studio.models.augment import augment, cut_out, jitter_colour, translate
-from studio.models.gan import GanConfig, GanGenerator
+from studio.models.gan import GanConfig, GanGenerator, without_classes
 from studio.models.projected import MIXED, ProjectedDiscriminator
 from studio.training.data import Batches, balanced_labels
 from studio.training.gan import GanTrainer, GanTraining, blur, lack_of_diversity, measure_statistics
@@ -158,6 +158,15 @@ def test_measured_statistics_normalise_the_models_own_maps() -> None:
         model(torch.randn(256, 8), torch.eye(2).repeat(128, 1))
     assert maps[0].mean(dim=(0, 2, 3)).abs().max() < 0.25
     assert (maps[0].std(dim=(0, 2, 3)) - 1).abs().max() < 0.25
+
+
+def test_generator_without_classes_equals_the_conditional_one_at_the_mix() -> None:
+    torch.manual_seed(0)
+    model = GanGenerator(TINY, 3).eval()
+    mix, z = torch.tensor([0.5, 0.2, 0.3]), torch.randn(4, 8)
+    plain = without_classes(model, mix).eval()
+    with torch.no_grad():
+        assert torch.allclose(plain(z), model(z, mix.expand(4, 3)), atol=1e-5)
 
 
 def test_penalty_enters_on_every_fourth_step(tmp_path: Path) -> None:

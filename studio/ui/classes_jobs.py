@@ -1,0 +1,98 @@
+"""What the Classes tab does. Handlers take named values, call the engine and yield views; see handlers.py."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from studio.core.errors import InvalidRequest
+from studio.core.progress import result_of
+from studio.engine import ClassesRequest, Engine, Picture, Sample, SampleRequest, Seeded
+from studio.ui import pictures
+from studio.ui.handlers import View, read_seed, roll, status
+from studio.ui.outbox import letter
+from studio.ui.pictures import Card
+from studio.ui.shelf import mixture_of, mixture_weights
+
+
+@dataclass(frozen=True)
+class ClassesJobs:
+    """The handlers of the tab, over one engine."""
+
+    engine: Engine
+
+    def live(self, model: str, seed: str, mixture: Any, truncation: float) -> Iterator[View]:
+        """While a slider moves: the picture of the mixture."""
+        if not mixture_weights(mixture):
+            yield {"status": status("Raise at least one class.")}
+            return
+        yield {"stage": pictures.stage(Card.of(self._mixed(model, seed, mixture, truncation))), "status": status()}
+
+    def _mixed(self, model: str, seed: str, mixture: Any, truncation: float) -> Sample:
+        weights = mixture_weights(mixture)
+        if not weights:
+            raise InvalidRequest("The mixture is empty; raise at least one class.")
+        request = SampleRequest(model=model, seed=read_seed(seed), count=1, truncation=truncation, classes=weights)
+        return result_of(self.engine.sample(request))[0]
+
+    def paint(
+        self, model: str, seed: str, lock: bool, count: float, truncation: float, mixture: Any
+    ) -> Iterator[View]:
+        """The picture of the mixture, then the grid: of a seed by chance, or of the one that is locked."""
+        yield from self._paint(model, read_seed(seed) if lock else roll(), count, truncation, mixture)
+
+    def repaint(self, model: str, seed: str, count: float, truncation: float, mixture: Any) -> Iterator[View]:
+        """The same of the seed that stands in the field."""
+        yield from self._paint(model, read_seed(seed), count, truncation, mixture)
+
+    def dice(self, model: str, count: float, truncation: float, mixture: Any) -> Iterator[View]:
+        """The same of a seed by chance, locked or not."""
+        yield from self._paint(model, roll(), count, truncation, mixture)
+
+    def _paint(self, model: str, seed: Any, count: Any, truncation: Any, mixture: Any) -> Iterator[View]:
+        request = ClassesRequest(model=model, seed=seed, count=count, truncation=truncation)
+        job = self.engine.classes(request)
+        rows = self.engine.info(model).classes
+        seeds = range(request.seed, request.seed + request.count)
+        sample = self._mixed(model, str(seed), mixture, truncation)
+        yield {"seed": str(seed), "stage": pictures.stage(Card.of(sample))}
+        cards: tuple[Card, ...] = ()
+        for progress in job:
+            cards += tuple(Card.of(sample) for sample in progress.preview[len(cards) :])
+            yield {
+                "grid": tuple(card.picture for card in cards),
+                "grid_view": pictures.class_grid(rows, seeds, cards),
+                "status": status("Painting" if progress.result is None else f"{len(cards)} pictures", progress),
+            }
+
+    def pick(self, event: dict[str, Any], model: str, grid: Sequence[Picture], truncation: float) -> Iterator[View]:
+        """A click on a picture of the grid sets the seed and the class alone."""
+        picture = next((picture for picture in grid if pictures.key(picture) == event.get("key")), None)
+        if not isinstance(picture, Seeded):
+            raise InvalidRequest("That picture is no longer on the table; choose another.")
+        card = Card.of(self.engine.render(model, picture, truncation=truncation))
+        mixture = mixture_of(self.engine.info(model), picture.classes)
+        yield {"seed": str(picture.seed), "mixture": mixture, "stage": pictures.stage(card), "lock": True}
+
+    def download(
+        self, model: str, seed: str, mixture: Any, truncation: float, keep_recipe: bool
+    ) -> Iterator[View]:
+        """The picture of the mixture as PNG."""
+        sample = self._mixed(model, seed, mixture, truncation)
+        name = f"{sample.recipe['model']} {pictures.caption(sample.picture)} {pictures.blend(sample.picture)}.png"
+        yield {
+            "outbox": letter(name, sample.image, sample.recipe if keep_recipe else None),
+            "status": status(f"Saved {name}"),
+        }
+
+    def download_grid(
+        self, model: str, seed: str, count: float, truncation: float, keep_recipe: bool
+    ) -> Iterator[View]:
+        """The grid as one labelled sheet."""
+        request = ClassesRequest(model=model, seed=read_seed(seed), count=count, truncation=truncation)
+        grid = result_of(self.engine.classes(request))
+        recipe = grid.samples[0][0].recipe
+        name = f"{recipe['model']} classes {request.seed}.png"
+        yield {
+            "outbox": letter(name, grid.sheet(), recipe if keep_recipe else None),
+            "status": status(f"Saved {name}"),
+        }

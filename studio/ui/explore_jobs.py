@@ -1,0 +1,265 @@
+"""What the Explore tab does. Handlers take named values, call the engine and yield views; see handlers.py."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from studio.core.errors import InvalidRequest
+from studio.core.images import tile
+from studio.core.progress import result_of
+from studio.engine import Engine, Mix, Picture, Sample, SampleRequest, Variation
+from studio.ui import pictures
+from studio.ui.handlers import View, read_seed, roll, status
+from studio.ui.outbox import letter
+from studio.ui.pictures import Card, key
+from studio.ui.shelf import chosen_weights
+
+MAX_RECENT = 12
+MAX_STRIP = 24
+Cards = tuple[Card, ...]
+
+
+@dataclass(frozen=True)
+class ExploreJobs:
+    """The handlers of the tab, over one engine."""
+
+    engine: Engine
+
+    def paint(
+        self, model: str, seed: str, lock: bool, count: float, truncation: float, kind: str, mixture: Any, recent: Cards
+    ) -> Iterator[View]:
+        """A new wall: of a seed by chance, or of the one that is locked."""
+        yield from self._paint(model, read_seed(seed) if lock else roll(), count, truncation, kind, mixture, recent)
+
+    def repaint(
+        self, model: str, seed: str, count: float, truncation: float, kind: str, mixture: Any, recent: Cards
+    ) -> Iterator[View]:
+        """The wall of the seed that stands in the field."""
+        yield from self._paint(model, read_seed(seed), count, truncation, kind, mixture, recent)
+
+    def dice(
+        self, model: str, count: float, truncation: float, kind: str, mixture: Any, recent: Cards
+    ) -> Iterator[View]:
+        """A wall of a seed by chance, locked or not."""
+        yield from self._paint(model, roll(), count, truncation, kind, mixture, recent)
+
+    def _paint(
+        self, model: str, seed: Any, count: Any, truncation: Any, kind: Any, mixture: Any, recent: Cards
+    ) -> Iterator[View]:
+        request = SampleRequest(
+            model=model, seed=seed, count=count, truncation=truncation, classes=chosen_weights(kind, mixture)
+        )
+        first: Card | None = None
+        for view, cards in self._hang(request):
+            if first is None:
+                first = cards[0]
+                view |= {"seed": str(seed), **self._show(first, recent)}
+            yield view
+
+    def _hang(self, request: SampleRequest, current: Picture | None = None) -> Iterator[tuple[View, Cards]]:
+        """Paint a wall and show it as it fills; the current picture, by default the first, is marked."""
+        cards: Cards = ()
+        total = len(request.all_pictures())
+        for progress in self.engine.sample(request):
+            cards += tuple(Card.of(sample) for sample in progress.preview[len(cards) :])
+            marked = current or cards[0].picture
+            view: View = {
+                "wall": tuple(card.picture for card in cards),
+                "wall_view": pictures.wall(cards, total, marked),
+                "status": status("Painting" if len(cards) < total else f"{total} pictures", progress),
+            }
+            yield view, cards
+
+    def _show(self, card: Card, recent: Cards) -> View:
+        """A picture as the current one, remembered among the recent ones."""
+        others = tuple(other for other in recent if other.picture != card.picture)
+        kept = (card, *others)[:MAX_RECENT]
+        view: View = {
+            "current": card.picture,
+            "stage": pictures.stage(card),
+            "recent": kept,
+            "recent_view": pictures.row(kept, "recent", card.picture),
+        }
+        if isinstance(card.picture, Variation):
+            view["radius"] = card.picture.radius
+        if isinstance(card.picture, Mix):
+            view["groups"] = list(card.picture.groups)
+        return view
+
+    def _card(self, model: str, picture: Picture, truncation: float) -> Card:
+        return Card.of(self._sample(model, picture, truncation))
+
+    def _sample(self, model: str, picture: Picture, truncation: float) -> Sample:
+        return result_of(self.engine.sample(SampleRequest(model=model, truncation=truncation, pictures=[picture])))[0]
+
+    def live(
+        self, model: str, current: Picture | None, truncation: float, radius: float, groups: Sequence[str]
+    ) -> Iterator[View]:
+        """While a slider moves: the current picture alone."""
+        if current is not None:
+            yield {"stage": pictures.stage(self._card(model, tuned(current, radius, groups), truncation))}
+
+    def settle(
+        self,
+        model: str,
+        wall: Sequence[Picture],
+        current: Picture | None,
+        truncation: float,
+        radius: float,
+        groups: Sequence[str],
+        strip: Cards,
+        recent: Cards,
+    ) -> Iterator[View]:
+        """When the slider rests: everything else follows."""
+        if current is None or not wall:
+            return
+        now = tuned(current, radius, groups)
+        yield self._show(self._card(model, now, truncation), recent)
+        request = SampleRequest(
+            model=model, truncation=truncation, pictures=[tuned(picture, radius, ()) for picture in wall]
+        )
+        for view, _ in self._hang(request, now):
+            yield view
+        if strip:
+            yield strip_view(self._cards(model, [card.picture for card in strip], truncation))
+
+    def _cards(self, model: str, wanted: Sequence[Picture], truncation: float) -> Cards:
+        job = self.engine.sample(SampleRequest(model=model, truncation=truncation, pictures=wanted))
+        return tuple(Card.of(sample) for sample in result_of(job))
+
+    def pick(
+        self,
+        event: dict[str, Any],
+        model: str,
+        wall: Sequence[Picture],
+        strip: Cards,
+        recent: Cards,
+        truncation: float,
+    ) -> Iterator[View]:
+        """A click on a picture makes it the current one."""
+        picture = found(event, [*wall, *pictures_of(strip), *pictures_of(recent)])
+        yield self._show(self._card(model, picture, truncation), recent)
+
+    def vary(
+        self, model: str, current: Picture | None, radius: float, count: float, truncation: float
+    ) -> Iterator[View]:
+        """A wall of neighbours of the current picture."""
+        base = there(current)
+        first = roll()
+        neighbours = [Variation(of=base, radius=radius, seed=first + index) for index in range(int(count))]
+        request = SampleRequest(model=model, truncation=truncation, pictures=neighbours)
+        for view, _ in self._hang(request, base):
+            yield view
+
+    def choose_second(
+        self, event: dict[str, Any], model: str, wall: Sequence[Picture], truncation: float
+    ) -> Iterator[View]:
+        """A picture of the wall becomes the other one of a mix."""
+        card = self._card(model, found(event, wall), truncation)
+        yield {"partner": card.picture, "partner_view": pictures.second(card)}
+
+    def mix(
+        self,
+        model: str,
+        current: Picture | None,
+        partner: Picture | None,
+        groups: Sequence[str],
+        truncation: float,
+        recent: Cards,
+    ) -> Iterator[View]:
+        """The current picture with the other one's styles becomes the current one."""
+        if partner is None:
+            raise InvalidRequest("Choose the picture to mix with first: press ◐ below one on the wall.")
+        if not groups:
+            raise InvalidRequest("Choose at least one of coarse, middle and fine to mix.")
+        mixed = Mix(mix=(there(current), partner), groups=tuple(groups))
+        yield {**self._show(self._card(model, mixed, truncation), recent), "status": status("Mixed")}
+
+    def gather(
+        self, event: dict[str, Any], model: str, wall: Sequence[Picture], strip: Cards, truncation: float
+    ) -> Iterator[View]:
+        """A picture of the wall joins the walk."""
+        yield self._gather(model, found(event, wall), strip, truncation)
+
+    def gather_current(
+        self, model: str, current: Picture | None, strip: Cards, truncation: float
+    ) -> Iterator[View]:
+        """The current picture joins the walk."""
+        yield self._gather(model, there(current), strip, truncation)
+
+    def _gather(self, model: str, picture: Picture, strip: Cards, truncation: float) -> View:
+        if len(strip) >= MAX_STRIP:
+            raise InvalidRequest(f"A walk here has at most {MAX_STRIP} pictures; take one out first.")
+        if picture in pictures_of(strip):
+            raise InvalidRequest("This picture is in the walk already; choose another.")
+        return strip_view((*strip, self._card(model, picture, truncation)))
+
+    def download(
+        self,
+        model: str,
+        current: Picture | None,
+        seed: str,
+        count: float,
+        truncation: float,
+        kind: str,
+        mixture: Any,
+        keep_recipe: bool,
+    ) -> Iterator[View]:
+        """The current picture as PNG. Its recipe holds the settings of the page and the picture's own lineage."""
+        sample = self._sample(model, there(current), truncation)
+        request = SampleRequest(
+            model=sample.recipe["model"],
+            seed=read_seed(seed),
+            count=count,
+            truncation=truncation,
+            classes=chosen_weights(kind, mixture),
+        )
+        recipe = {**sample.recipe, "request": request.to_json()} if keep_recipe else None
+        name = f"{sample.recipe['model']} {pictures.caption(sample.picture)}.png"
+        yield {"outbox": letter(name, sample.image, recipe), "status": status(f"Saved {name}")}
+
+    def download_wall(
+        self, model: str, wall: Sequence[Picture], truncation: float, keep_recipe: bool
+    ) -> Iterator[View]:
+        """The whole wall on one sheet."""
+        request = SampleRequest(model=model, truncation=truncation, pictures=list(wall) or None)
+        samples = result_of(self.engine.sample(request))
+        columns = next(side for side in range(1, len(samples) + 1) if side * side >= len(samples))
+        sheet = tile([sample.image for sample in samples], columns)
+        recipe = {**samples[0].recipe, "request": request.to_json()} if keep_recipe else None
+        name = f"{samples[0].recipe['model']} wall.png"
+        yield {"outbox": letter(name, sheet, recipe), "status": status(f"Saved {name}")}
+
+
+def tuned(picture: Picture, radius: float, groups: Sequence[str]) -> Picture:
+    """A picture under the sliders: a variation at their radius, a mix in their groups, any other as it is."""
+    if isinstance(picture, Variation):
+        return Variation(of=picture.of, radius=radius, seed=picture.seed)
+    if isinstance(picture, Mix) and groups:
+        return Mix(mix=picture.mix, groups=tuple(groups))
+    return picture
+
+
+def there(current: Picture | None) -> Picture:
+    """The current picture, or the sentence that there is none."""
+    if current is None:
+        raise InvalidRequest("There is no current picture yet; press Paint.")
+    return current
+
+
+def pictures_of(cards: Cards) -> list[Picture]:
+    """The lineages of cards."""
+    return [card.picture for card in cards]
+
+
+def found(event: dict[str, Any], among: Sequence[Picture]) -> Picture:
+    """The picture that a click names."""
+    for picture in among:
+        if key(picture) == event.get("key"):
+            return picture
+    raise InvalidRequest("That picture is no longer on the table; choose another.")
+
+
+def strip_view(strip: Cards) -> View:
+    """The pictures of the walk, as state and on the page."""
+    return {"strip": strip, "strip_view": pictures.row(strip, "strip")}

@@ -1,0 +1,165 @@
+"""Walks as films: the pictures on the way, the settings, the frames while they come, the file at the end."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from studio.core.errors import InvalidRequest
+from studio.engine import Engine, WalkRequest
+from studio.settings import Settings
+from studio.ui import pictures
+from studio.ui.handlers import View, read_seed, status
+from studio.ui.pictures import Card, key
+
+MOMENT = 0.08  # seconds between two frames that are shown while a film is made
+SPACES = {"Smooth (w)": "w", "Round (z)": "z"}
+
+
+def settings_row(settings: Settings) -> dict[str, Any]:
+    """The controls of a film. → parts by name."""
+    sizes = [("As painted", 0)] + [(f"{side} px", side) for side in (256, 512, 1024) if side <= settings.max_size]
+    with gr.Row(elem_classes="film-settings"):
+        parts = {
+            "frames": gr.Slider(8, settings.max_frames, 120, step=1, label="Frames", min_width=150, buttons=[]),
+            "fps": gr.Slider(6, 50, 30, step=1, label="Frames a second", min_width=150, buttons=[]),
+            "format": gr.Radio([("MP4", "mp4"), ("GIF", "gif")], value="mp4", label="Format", min_width=110),
+            "size": gr.Dropdown(sizes, value=0, label="Side", min_width=110),
+            "space": gr.Radio(list(SPACES.items()), value="w", label="Way", min_width=180),
+            "loop": gr.Checkbox(True, label="Back to the start", min_width=120),
+        }
+    return parts
+
+
+def screen() -> dict[str, Any]:
+    """Where frames and films are seen. → parts by name."""
+    with gr.Column(elem_classes="screening", min_width=240):
+        return {
+            "screen": gr.HTML(darkness(), elem_classes="screen-box"),
+            "film": gr.DownloadButton("Download the film", visible=False, size="sm", elem_classes="film-download"),
+        }
+
+
+def darkness() -> str:
+    """The screen before a film."""
+    return '<div class="screen"><span>The film appears here.</span></div>'
+
+
+@dataclass(frozen=True)
+class FilmJobs:
+    """The handlers of a walk's panel, over one engine."""
+
+    engine: Engine
+
+    def through_pictures(
+        self,
+        model: str,
+        strip: tuple[Card, ...],
+        truncation: float,
+        frames: float,
+        fps: float,
+        format: str,  # noqa: A002 - the request's own name for it
+        size: int,
+        space: str,
+        loop: bool,
+    ) -> Iterator[View]:
+        """A film through the pictures of the strip."""
+        if len(strip) < 2:
+            raise InvalidRequest("A walk needs at least 2 pictures; add them with + below a picture.")
+        yield from self.film(
+            WalkRequest(
+                model=model,
+                pictures=[card.picture for card in strip],
+                truncation=truncation,
+                **_settings(frames, fps, format, size, space, loop),
+            )
+        )
+
+    def through_classes(
+        self,
+        model: str,
+        route: Sequence[str],
+        seed: str,
+        truncation: float,
+        frames: float,
+        fps: float,
+        format: str,  # noqa: A002
+        size: int,
+        space: str,
+        loop: bool,
+    ) -> Iterator[View]:
+        """A film of one seed from class to class."""
+        if len(route) < 2:
+            raise InvalidRequest("A walk from class to class needs at least 2 classes; choose more of them.")
+        yield from self.film(
+            WalkRequest(
+                model=model,
+                pictures=[{"seed": read_seed(seed), "classes": {name: 1.0}} for name in route],
+                truncation=truncation,
+                **_settings(frames, fps, format, size, space, loop),
+            )
+        )
+
+    def film(self, request: WalkRequest) -> Iterator[View]:
+        """Show frames as they come, then the film."""
+        file = Path(tempfile.mkdtemp(prefix="walk-", dir=_cache())) / f"walk.{request.format}"
+        began, shown = time.monotonic(), 0.0
+        for progress in self.engine.walk(request, file):
+            now = time.monotonic()
+            if progress.result is not None:
+                yield {
+                    "screen": projection(progress.result, request.format),
+                    "film": gr.DownloadButton(value=str(progress.result), visible=True),
+                    "status": status(f"{request.frames} frames in {now - began:.1f} s"),
+                }
+            elif now - shown >= MOMENT:
+                shown = now
+                left = (now - began) / progress.step * (request.frames - progress.step)
+                yield {
+                    "screen": _frame(progress.preview, progress.step),
+                    "status": status(f"Walking, {left:.0f} s left: frame", progress),
+                }
+
+
+def _settings(frames: float, fps: float, form: str, size: int, space: str, loop: bool) -> dict[str, Any]:
+    return {"frames": frames, "fps": fps, "format": form, "size": size or None, "space": space, "loop": loop}
+
+
+def _frame(image: Image.Image, step: int) -> str:
+    return f'<div class="screen"><img src="{pictures.data_uri(image)}" alt="Frame {step} of the walk"></div>'
+
+
+def projection(file: Path, form: str) -> str:
+    """A finished film, playing."""
+    address = f"gradio_api/file={escape(file.as_posix())}"
+    if form == "gif":
+        return f'<div class="screen"><img src="{address}" alt="The walk as a film"></div>'
+    return (
+        f'<div class="screen"><video src="{address}" controls autoplay loop muted playsinline '
+        'aria-label="The walk as a film"></video></div>'
+    )
+
+
+def _cache() -> Path:
+    """The folder that gradio serves files from and clears by their age."""
+    folder = Path(get_upload_folder())
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def rearranged(strip: tuple[Card, ...], name: object, places: int) -> tuple[Card, ...]:
+    """The strip with one picture moved by some places; 0 takes it out."""
+    index = next((index for index, card in enumerate(strip) if key(card.picture) == name), None)
+    if index is None:
+        return strip
+    rest = [*strip[:index], *strip[index + 1 :]]
+    if places:
+        rest.insert(min(max(index + places, 0), len(rest)), strip[index])
+    return tuple(rest)

@@ -1,0 +1,93 @@
+"""Between gradio and the jobs of a tab: values go in by name, views come out by name, errors become notices.
+
+A handler is a generator. Its parameters name the components that it reads; what it yields is a view, a mapping from
+names of components to what they shall show. A parameter called ``event`` receives what the page sent with the event.
+"""
+
+import inspect
+import logging
+import re
+import secrets
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
+from html import escape
+from typing import Any, TypeAlias
+
+import gradio as gr
+
+from studio.core.errors import StudioError
+from studio.core.progress import Progress
+
+View: TypeAlias = dict[str, Any]
+Parts: TypeAlias = Mapping[str, Any]
+Handler: TypeAlias = Callable[..., Iterator[View]]
+
+LIVE = {"concurrency_id": "live", "concurrency_limit": 4, "trigger_mode": "always_last"}
+WORK = {"concurrency_id": "work", "concurrency_limit": 2}
+STUMBLED = "The studio stumbled over this; the log of the server says why. Nothing of yours is lost."
+_log = logging.getLogger(__name__)
+
+
+def connect(trigger: Any, handler: Handler, parts: Parts, outputs: str, **options: Any) -> Any:
+    """Let an event run a handler. outputs: the names of what it may show, with spaces between. → the dependency."""
+    names = [name for name in inspect.signature(handler).parameters if name != "event"]
+    shown = {name: parts[name] for name in outputs.split()}
+    options = {"show_progress": "hidden", "api_visibility": "private", **options}
+    return trigger(
+        _for_gradio(handler, names, shown),
+        inputs=[parts[name] for name in names],
+        outputs=list(shown.values()),
+        **options,
+    )
+
+
+def _for_gradio(handler: Handler, names: list[str], shown: Parts) -> Callable[..., Iterator[dict[Any, Any]]]:
+    """The handler with values by position and components as keys."""
+
+    def views(given: dict[str, Any]) -> Iterator[dict[Any, Any]]:
+        try:
+            with closing(handler(**given)) as steps:  # type: ignore[type-var]  # a generator, as the docstring says
+                for view in steps:
+                    yield {shown[name]: value for name, value in view.items()}
+        except StudioError as error:
+            raise notice(error) from None
+        except (gr.Error, GeneratorExit):
+            raise
+        except Exception:
+            _log.exception("A handler of the page failed.")
+            raise gr.Error(STUMBLED, title="Sorry", print_exception=False) from None
+
+    def plain(*values: Any) -> Iterator[dict[Any, Any]]:
+        yield from views(dict(zip(names, values, strict=True)))
+
+    def with_event(event: gr.EventData, *values: Any) -> Iterator[dict[Any, Any]]:
+        sent = event._data if isinstance(event._data, dict) else {}
+        yield from views({**dict(zip(names, values, strict=True)), "event": sent})
+
+    return with_event if "event" in inspect.signature(handler).parameters else plain
+
+
+def notice(error: StudioError) -> gr.Error:
+    """A refusal as the page shows it: one sentence."""
+    return gr.Error(escape(str(error)), title="That cannot be done", duration=8, print_exception=False)
+
+
+def status(text: str = "", progress: Progress[Any] | None = None) -> str:
+    """The line that says what the studio does, with a bar while it does it."""
+    if progress is None or progress.result is not None or not progress.total:
+        return f'<p class="status" role="status">{escape(text)}</p>'
+    return (
+        f'<p class="status busy" role="status">{escape(text)} {progress.step} of {progress.total}'
+        f'<progress max="{progress.total}" value="{progress.step}"></progress></p>'
+    )
+
+
+def read_seed(text: object) -> object:
+    """The number in a field for seeds; what is none goes on as it is, to be refused with a sentence."""
+    digits = str(text or "").strip()
+    return int(digits) if re.fullmatch(r"-?[0-9]{1,30}", digits) else digits
+
+
+def roll() -> int:
+    """A seed by chance, short enough to be noted down."""
+    return secrets.randbelow(10**6)

@@ -1,0 +1,22 @@
+"""What goes to the artist's downloads: small files travel in the page's own messages and leave none on the server."""
+
+import base64
+import re
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image
+
+from studio.core.images import encode_png
+
+
+def letter(name: str, image: Image.Image, recipe: Mapping[str, Any] | None) -> dict[str, str]:
+    """A PNG to be saved under a name. The stamp makes the page notice a second download of the same picture."""
+    data = base64.b64encode(encode_png(image, recipe)).decode()
+    return {"name": file_name(name), "href": f"data:image/png;base64,{data}", "stamp": secrets.token_hex(4)}
+
+
+def file_name(name: str) -> str:
+    """A name that every file system takes."""
+    return re.sub(r"[^\w.,~×-]+", "-", name).strip("-.")[-120:]

@@ -1,0 +1,164 @@
+"""Pictures as HTML: each with its seed, an alternative text and a key by which a click names it.
+
+What is shown on the way is JPEG in the page itself: no file is written and no second request made, so that a picture
+follows a slider. Everything that comes from a file or a person is escaped.
+"""
+
+import base64
+import hashlib
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from PIL import Image
+
+from studio.engine import ClassGrid, Mix, Picture, Sample, Seeded, Variation
+
+QUALITY = 92
+MAX_CAPTION = 26  # characters
+
+
+def data_uri(image: Image.Image) -> str:
+    """A preview of the image as JPEG, without chroma subsampling, in a data: address."""
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=QUALITY, subsampling=0)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def key(picture: Picture) -> str:
+    """A short name for a picture's lineage, the same in the page and on the server."""
+    return hashlib.blake2s(picture.model_dump_json().encode(), digest_size=8).hexdigest()
+
+
+def caption(picture: Picture) -> str:
+    """Where a picture comes from, in a few signs: 7, a variation 7~3, a mix 7×12."""
+    if isinstance(picture, Variation):
+        text = f"{caption(picture.of)}~{picture.seed}"
+    elif isinstance(picture, Mix):
+        text = "×".join(caption(part) for part in picture.mix)
+    else:
+        text = str(picture.seed)
+    return text if len(text) <= MAX_CAPTION else f"{text[: MAX_CAPTION - 1]}…"
+
+
+def description(picture: Picture) -> str:
+    """A picture's lineage in words, for those who hear the page."""
+    if isinstance(picture, Variation):
+        return f"variation {picture.seed} of {description(picture.of)}, radius {picture.radius:.2g}"
+    if isinstance(picture, Mix):
+        first, second = map(description, picture.mix)
+        return f"{first} with the {' and '.join(picture.groups)} style of {second}"
+    named = blend(picture)
+    return f"seed {picture.seed}{f', {named}' if named else ''}"
+
+
+def blend(picture: Picture) -> str:
+    """The classes of a picture in words: "landscape", or "landscape 70 %, seascape 30 %"."""
+    if not isinstance(picture, Seeded):
+        return blend(picture.of if isinstance(picture, Variation) else picture.mix[0])
+    total = sum(picture.classes.values()) or 1.0
+    shares = sorted(((weight / total, name) for name, weight in picture.classes.items() if weight), reverse=True)
+    if len(shares) == 1:
+        return shares[0][1]
+    return ", ".join(f"{name} {share:.0%}" for share, name in shares)
+
+
+@dataclass(frozen=True)
+class Card:
+    """A picture as it lies on the table: its lineage and a preview of it."""
+
+    picture: Picture
+    source: str
+
+    @classmethod
+    def of(cls, sample: Sample) -> "Card":
+        """The card of a sample."""
+        return cls(sample.picture, data_uri(sample.image))
+
+
+def _image(picture: Picture, source: str) -> str:
+    return f'<img src="{source}" alt="Picture of {escape(description(picture))}" draggable="false">'
+
+
+def _button(act: str, name: str, sign: str, label: str) -> str:
+    text = escape(label)
+    return f'<button type="button" data-act="{act}" data-key="{name}" aria-label="{text}" title="{text}">{sign}</button>'
+
+
+def _pick(card: Card, pressed: bool) -> str:
+    label = escape(f"Look at {description(card.picture)}")
+    return (
+        f'<button type="button" class="picture" data-act="pick" data-key="{key(card.picture)}" title="{label}" '
+        f'aria-pressed="{"true" if pressed else "false"}">{_image(card.picture, card.source)}</button>'
+    )
+
+
+def _on_wall(card: Card, pressed: bool) -> str:
+    name, text = key(card.picture), caption(card.picture)
+    return (
+        f'<div class="card">{_pick(card, pressed)}<div class="below"><span>{escape(text)}</span>'
+        f"{_button('second', name, '◐', f'Mix with {text}')}{_button('gather', name, '+', f'Add {text} to the walk')}"
+        "</div></div>"
+    )
+
+
+def wall(cards: Sequence[Card], total: int, current: Picture | None) -> str:
+    """The grid of pictures; places not yet painted are kept free."""
+    columns = _columns(max(total, 1))
+    hung = "".join(_on_wall(card, card.picture == current) for card in cards)
+    free = '<div class="card"><div class="free"></div><div class="below"></div></div>' * (total - len(cards))
+    return f'<div class="wall" style="--columns:{columns}" role="group" aria-label="Pictures">{hung}{free}</div>'
+
+
+def _columns(total: int) -> int:
+    return next((side for side in range(1, 8) if side * side >= total), 8)
+
+
+def stage(card: Card, note: str = "") -> str:
+    """The current picture, large. note: what stands beside its seed."""
+    named = blend(card.picture)
+    return (
+        f'<figure class="stage">{_image(card.picture, card.source)}<figcaption>'
+        f"<b>{escape(caption(card.picture))}</b><span>{escape(' · '.join(filter(None, (named, note))))}</span>"
+        "</figcaption></figure>"
+    )
+
+
+def row(cards: Iterable[Card], kind: str, current: Picture | None = None) -> str:
+    """Small pictures in a line. kind: "recent" to go back to, or "strip", which can be reordered."""
+    return f'<div class="row {kind}" role="group" aria-label="{kind}">' + "".join(
+        f'<div class="card">{_pick(card, card.picture == current)}{_order(card) if kind == "strip" else ""}</div>'
+        for card in cards
+    ) + "</div>"
+
+
+def _order(card: Card) -> str:
+    name, text = key(card.picture), caption(card.picture)
+    return (
+        f'<div class="below">{_button("earlier", name, "‹", f"Move {text} earlier")}<span>{escape(text)}</span>'
+        f'{_button("later", name, "›", f"Move {text} later")}{_button("discard", name, "×", f"Take {text} out")}</div>'
+    )
+
+
+def second(card: Card | None) -> str:
+    """The other picture of a mix."""
+    if card is None:
+        return '<div class="second empty">Press ◐ below a picture to choose it.</div>'
+    return f'<div class="second">{_image(card.picture, card.source)}<span>{escape(caption(card.picture))}</span></div>'
+
+
+def class_grid(rows: Sequence[str], seeds: Sequence[int], cards: Sequence[Card]) -> str:
+    """Classes × seeds, labelled on both axes; cards come row by row, and may not be all there yet."""
+    head = "".join(f'<th scope="col">{seed}</th>' for seed in seeds)
+    body = ""
+    for index, name in enumerate(rows):
+        cells = [_pick(card, False) for card in cards[index * len(seeds) : (index + 1) * len(seeds)]]
+        cells += ['<div class="free"></div>'] * (len(seeds) - len(cells))
+        body += f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
+    return f'<div class="classes"><table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def grid_cards(grid: ClassGrid) -> list[Card]:
+    """The cards of a finished grid, row by row."""
+    return [Card.of(sample) for line in grid.samples for sample in line]

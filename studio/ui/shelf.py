@@ -1,0 +1,74 @@
+"""The models on the shelf: which can be chosen, what each is, and why some cannot be used."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from studio.engine import ModelInfo
+from studio.settings import Settings
+
+ANY = ""  # a class drawn for each seed
+MIXTURE = "\0mixture"  # the mixture of the Classes tab
+
+
+def usable(models: Sequence[ModelInfo]) -> list[str]:
+    """Names of the models that can paint."""
+    return [info.name for info in models if info.error is None]
+
+
+def broken(models: Sequence[ModelInfo]) -> str:
+    """The files that cannot be used, one sentence each; nothing where all is well."""
+    lines = [f"<li><b>{escape(info.name)}</b> {escape(info.error)}</li>" for info in models if info.error is not None]
+    return f'<ul class="broken" role="alert">{"".join(lines)}</ul>' if lines else ""
+
+
+def empty(settings: Settings) -> str:
+    """What to do where there is no model at all."""
+    folders = " or ".join(f"<code>{escape(str(folder))}</code>" for folder in (settings.checkpoints, settings.models))
+    where = "" if settings.profile == "public" else f" into {folders}"
+    return (
+        '<div class="empty"><h2>No model to paint with yet</h2>'
+        f"<p>Put a checkpoint (name.safetensors){where}, or train one on pictures of your own:</p>"
+        "<pre>studio train gan --data my-pictures/ --out mine.safetensors</pre>"
+        "<p>Then press <b>↻</b> beside the list of models.</p></div>"
+    )
+
+
+def about(info: ModelInfo) -> str:
+    """A model in a line, its card below as plain text."""
+    facts = [info.kind, f"{info.resolution} px", f"{info.parameters / 1e6:.1f} M parameters"]
+    facts += [f"{len(info.classes)} classes"] if info.classes else []
+    facts += [f"{name} {value:.3g}" for name, value in sorted(info.metrics.items())[:3]]
+    line = f'<span class="facts">{escape(" · ".join(facts))}</span>'
+    if not info.card:
+        return f'<div class="about">{line}</div>'
+    return f'<details class="about"><summary>{line}</summary><pre>{escape(info.card)}</pre></details>'
+
+
+def class_choices(info: ModelInfo) -> list[tuple[str, str]]:
+    """What the list of classes offers, as (label, value)."""
+    if not info.classes:
+        return [("This model has none", ANY)]
+    return [("Any, by seed", ANY), *((name, name) for name in info.classes), ("My mixture", MIXTURE)]
+
+
+def chosen_weights(kind: object, mixture: object) -> dict[str, Any]:
+    """The weights that a choice in the list of classes means."""
+    if kind == MIXTURE:
+        return mixture_weights(mixture)
+    return {str(kind): 1.0} if kind else {}
+
+
+def mixture_weights(mixture: object) -> dict[str, Any]:
+    """The weights above zero that the mixer sends; whatever else comes is left to the request to refuse."""
+    weights = mixture.get("weights") if isinstance(mixture, Mapping) else None
+    return {str(name): weight for name, weight in weights.items() if weight != 0} if isinstance(weights, Mapping) else {}
+
+
+def mixture_of(info: ModelInfo, weights: Mapping[str, float] | None = None) -> dict[str, dict[str, float]]:
+    """What the mixer shows for a model: the given weights where they name its classes, else the first class alone."""
+    known = {name: float((weights or {}).get(name, 0.0)) for name in info.classes}
+    largest = max(known.values(), default=0.0)
+    if largest > 0:
+        return {"weights": {name: weight / largest for name, weight in known.items()}}
+    return {"weights": {name: float(index == 0) for index, name in enumerate(info.classes)}}
