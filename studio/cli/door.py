@@ -69,8 +69,8 @@ def spread(args: Sequence[str], names: set[str]) -> list[str]:
 
 def complain(message: str) -> int:
     """Print one sentence on stderr, on one line, and return the exit status of bad input."""
-    sentence = " ".join(message.split()) or "The command failed."
-    typer.echo(sentence, err=True)
+    sentence = " ".join(message.split()) or "The command failed"
+    typer.echo(sentence if sentence.endswith((".", "!", "?")) else f"{sentence}.", err=True)
     return BAD_INPUT
 
 
@@ -93,17 +93,18 @@ def extra(name: str) -> Iterator[None]:
 
 
 def bar(quiet: bool, *columns: str, remaining: bool = True) -> Progress:
-    """A progress bar on stderr, with further columns given as rich templates of the task's fields.
+    """A progress bar on stderr where that is a terminal; further columns are rich templates of the task's fields.
 
     remaining: with rich's own estimate of the time left.
     """
+    console = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         TaskProgressColumn(),
         *(TextColumn(template) for template in columns),
         *([TimeRemainingColumn()] if remaining else []),
-        console=Console(stderr=True),
-        disable=quiet,
+        console=console,
+        disable=quiet or not console.is_terminal,
         transient=True,
     )

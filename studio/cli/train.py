@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from studio.training.options import TrainOptions
     from studio.training.recipe import Recipe
 
+LINE_SECONDS = 60.0  # between two lines of a run that has no terminal
 FLAGS = ("out", "max_seconds", "precision", "device", "resume", "init", "provenance")  # of TrainOptions: have flags
 
 
@@ -114,16 +115,26 @@ def guard(options: "TrainOptions", overwrite: bool) -> None:
 def follow(
     job: "Generator[Progress[Checkpoint]]", options: "TrainOptions", signals: Signals, quiet: bool
 ) -> Progress[Any]:
-    """Drive a run to its end, or to a signal, behind a progress bar; returns its last state with its last losses."""
+    """Drive a run to its end, or to a signal, behind a progress bar; returns its last state with its last losses.
+
+    Where stderr is no terminal, a line now and then takes the bar's place.
+    """
     last: Progress[Any] = Progress(0, options.images)
-    began = time.monotonic()
+    began = told = time.monotonic()
     with bar(quiet, "{task.fields[rate]}", "{task.fields[losses]}", "{task.fields[left]}", remaining=False) as shown:
         task = shown.add_task("training", total=options.images, rate="", losses="", left="")
         for progress in job:
             last = replace(progress, metrics=progress.metrics or last.metrics)
             if progress.note and progress.result is None:
-                shown.console.print(progress.note) if not quiet else typer.echo(progress.note, err=True)
-            shown.update(task, completed=progress.step, **columns(last, options, time.monotonic() - began))
+                shown.console.print(progress.note)
+            now = time.monotonic()
+            beside = columns(last, options, now - began)
+            shown.update(task, completed=progress.step, **beside)
+            if shown.disable and not quiet and now - told >= LINE_SECONDS:
+                told = now
+                shown.console.print(
+                    f"{progress.step} of {options.images} pictures", *filter(None, beside.values()), sep=", "
+                )
             if signals.received:
                 shown.update(task, left="saving")
                 job.close()  # saves the run

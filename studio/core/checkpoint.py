@@ -184,7 +184,7 @@ def _check_about(name: str, about: Mapping[str, Any]) -> tuple[ModelKind, Any, t
         raise CheckpointError(f"{name} is damaged: its description {what}.")
     if type(about["format"]) is not int or about["format"] != FORMAT:
         raise CheckpointError(
-            f"{name} has format {str(about['format'])[:20]}, and this version reads format {FORMAT}; update the studio."
+            f"{name} has format {about['format']!r:.20}, and this version reads format {FORMAT}; update the studio."
         )
     if not isinstance(about["kind"], str) or about["kind"] not in MODEL_KINDS:
         raise CheckpointError(
@@ -252,4 +252,5 @@ def _dims(shape: Sequence[int]) -> str:
 
 def _sentence(error: BaseException) -> str:
     """The first line of an error's text, ended by one full stop."""
-    return (str(error) or type(error).__name__).splitlines()[0][:200].rstrip(".") + "."
+    line = (str(error) or type(error).__name__).splitlines()[0][:200]
+    return "".join(c if c.isprintable() else "?" for c in line).rstrip(".") + "."

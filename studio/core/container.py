@@ -114,7 +114,7 @@ def _entry(name: str, key: str, value: Any) -> Entry:
         raise wrong
     if not isinstance(dtype, str) or dtype not in DTYPES:
         raise CheckpointError(
-            f"{name} stores {key[:80]!r} as {str(dtype)[:20]}; tensors must be one of {', '.join(DTYPES)}."
+            f"{name} stores {key[:80]!r} as {dtype!r:.20}; tensors must be one of {', '.join(DTYPES)}."
         )
     return Entry(dtype, tuple(shape), offsets[0], offsets[1])
 

@@ -41,7 +41,7 @@ Truncation: TypeAlias = Annotated[float, BeforeValidator(number(0, 2))]
 Radius: TypeAlias = Annotated[float, BeforeValidator(number(0, 1))]
 Weight: TypeAlias = Annotated[float, BeforeValidator(number(0, 1000))]
 ModelName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
-ClassName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+ClassName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Classes: TypeAlias = Annotated[Mapping[ClassName, Weight], Field(max_length=MAX_CLASSES)]
 Group: TypeAlias = Literal["coarse", "middle", "fine"]
 assert set(LAYER_GROUPS) == {"coarse", "middle", "fine"}
@@ -139,7 +139,7 @@ Picture: TypeAlias = Annotated[
     Discriminator(
         _form,
         custom_error_type="picture",
-        custom_error_message='must be a picture such as {{"seed": 7}}, {{"of": …, "radius": 0.3}} or {{"mix": […, …]}}',
+        custom_error_message='must be a picture such as {"seed": 7}, {"of": …, "radius": 0.3} or {"mix": […, …]}',
     ),
     BeforeValidator(_shorthand),
     AfterValidator(_bounded),
@@ -183,7 +183,7 @@ class _Request(Strict):
     truncation: Truncation = 0.8
 
     def to_json(self) -> dict[str, Any]:
-        """The request as plain JSON values; ``parse(type(request), request.to_json()) == request``."""
+        """The request as plain JSON values; ``type(request)(**request.to_json()) == request``."""
         return self.model_dump(mode="json")
 
 

@@ -23,13 +23,8 @@ def simplex(weights: Mapping[str, float], classes: Sequence[str]) -> Tensor:
         if not (math.isfinite(weight) and weight >= 0):
             raise InvalidRequest(f"The weight of class {name!r} must be a number of 0 or more; got {weight}.")
     total = sum(weights.values())
-    if not 0 < total < math.inf:
+    if total == 0:
         raise InvalidRequest("The weights of the classes are all 0; raise at least one.")
+    if not math.isfinite(total):
+        raise InvalidRequest("The weights of the classes are too large to add up; they are shares, so 0 to 1 will do.")
     return torch.tensor([weights.get(name, 0.0) / total for name in classes], dtype=torch.float32)
-
-
-def corner(index: int, count: int) -> Tensor:
-    """One class alone. → (K,) float32 with a one at the index."""
-    shares = torch.zeros(count)
-    shares[index] = 1.0
-    return shares

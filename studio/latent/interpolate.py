@@ -134,12 +134,15 @@ def _even_places(keys: Tensor, segment: int, curve: str, loop: bool) -> tuple[fl
 
 
 def _share_out(total: int, lengths: list[float]) -> list[int]:
-    """Whole numbers ≥ 1 in proportion to the lengths that add up to the total (largest remainder)."""
+    """Whole numbers ≥ 1 that add up to the total, as near to proportional to the lengths as they can be."""
     whole = math.fsum(lengths)
-    spare = total - len(lengths)
-    wanted = [spare * (length / whole if whole > 0 else 1 / len(lengths)) for length in lengths]
-    shares = [1 + math.floor(share) for share in wanted]
-    order = sorted(range(len(lengths)), key=lambda i: math.floor(wanted[i]) - wanted[i])
-    for index in order[: total - sum(shares)]:
-        shares[index] += 1
+    wanted = [total * (length / whole if whole > 0 else 1 / len(lengths)) for length in lengths]
+    shares = [max(1, math.floor(want)) for want in wanted]
+    for _ in range(abs(total - sum(shares))):
+        sign = 1 if sum(shares) < total else -1
+        gains = [
+            sign * (want - share) if share + sign else -math.inf for want, share in zip(wanted, shares, strict=True)
+        ]
+        best = gains.index(max(gains))
+        shares[best] += sign
     return shares

@@ -34,9 +34,28 @@ class ClassesJobs:
         request = SampleRequest(model=model, seed=read_seed(seed), count=1, truncation=truncation, classes=weights)
         return result_of(self.engine.sample(request))[0]
 
-    def paint(
-        self, model: str, seed: str, lock: bool, count: float, truncation: float, mixture: Any
+    def enter(
+        self, model: str | None, grid: Sequence[Picture], seed: str, count: float, truncation: float, mixture: Any
     ) -> Iterator[View]:
+        """The grid that the tab opens with."""
+        if model and not grid and mixture_weights(mixture):
+            yield from self._paint(model, read_seed(seed), count, truncation, mixture)
+
+    def follow(
+        self,
+        room: str,
+        model: str | None,
+        grid: Sequence[Picture],
+        seed: str,
+        count: float,
+        truncation: float,
+        mixture: Any,
+    ) -> Iterator[View]:
+        """The grid of another model, where the tab is the one in view."""
+        if room == "classes":
+            yield from self.enter(model, grid, seed, count, truncation, mixture)
+
+    def paint(self, model: str, seed: str, lock: bool, count: float, truncation: float, mixture: Any) -> Iterator[View]:
         """The picture of the mixture, then the grid: of a seed by chance, or of the one that is locked."""
         yield from self._paint(model, read_seed(seed) if lock else roll(), count, truncation, mixture)
 
@@ -50,10 +69,14 @@ class ClassesJobs:
 
     def _paint(self, model: str, seed: Any, count: Any, truncation: Any, mixture: Any) -> Iterator[View]:
         request = ClassesRequest(model=model, seed=seed, count=count, truncation=truncation)
+        yield from self.hang(request, mixture, request.seed)
+
+    def hang(self, request: ClassesRequest, mixture: Any, seed: int) -> Iterator[View]:
+        """Paint the mixture's picture, then the grid, and show it as it fills."""
         job = self.engine.classes(request)
-        rows = self.engine.info(model).classes
+        rows = request.classes or self.engine.info(request.model).classes
         seeds = range(request.seed, request.seed + request.count)
-        sample = self._mixed(model, str(seed), mixture, truncation)
+        sample = self._mixed(request.model, str(seed), mixture, request.truncation)
         yield {"seed": str(seed), "stage": pictures.stage(Card.of(sample))}
         cards: tuple[Card, ...] = ()
         for progress in job:
@@ -73,9 +96,7 @@ class ClassesJobs:
         mixture = mixture_of(self.engine.info(model), picture.classes)
         yield {"seed": str(picture.seed), "mixture": mixture, "stage": pictures.stage(card), "lock": True}
 
-    def download(
-        self, model: str, seed: str, mixture: Any, truncation: float, keep_recipe: bool
-    ) -> Iterator[View]:
+    def download(self, model: str, seed: str, mixture: Any, truncation: float, keep_recipe: bool) -> Iterator[View]:
         """The picture of the mixture as PNG."""
         sample = self._mixed(model, seed, mixture, truncation)
         name = f"{sample.recipe['model']} {pictures.caption(sample.picture)} {pictures.blend(sample.picture)}.png"

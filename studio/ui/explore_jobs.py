@@ -13,6 +13,7 @@ from studio.ui.handlers import View, read_seed, roll, status
 from studio.ui.outbox import letter
 from studio.ui.pictures import Card, key
 from studio.ui.shelf import chosen_weights
+from studio.ui.strip import strip_view
 
 MAX_RECENT = 12
 MAX_STRIP = 24
@@ -37,6 +38,21 @@ class ExploreJobs:
         """The wall of the seed that stands in the field."""
         yield from self._paint(model, read_seed(seed), count, truncation, kind, mixture, recent)
 
+    def first(
+        self,
+        model: str | None,
+        wall: Sequence[Picture],
+        seed: str,
+        count: float,
+        truncation: float,
+        kind: str,
+        mixture: Any,
+        recent: Cards,
+    ) -> Iterator[View]:
+        """The wall that the page opens with."""
+        if model and not wall:
+            yield from self._paint(model, read_seed(seed), count, truncation, kind, mixture, recent)
+
     def dice(
         self, model: str, count: float, truncation: float, kind: str, mixture: Any, recent: Cards
     ) -> Iterator[View]:
@@ -50,13 +66,13 @@ class ExploreJobs:
             model=model, seed=seed, count=count, truncation=truncation, classes=chosen_weights(kind, mixture)
         )
         first: Card | None = None
-        for view, cards in self._hang(request):
+        for view, cards in self.hang(request):
             if first is None:
                 first = cards[0]
-                view |= {"seed": str(seed), **self._show(first, recent)}
+                view |= {"seed": str(seed), **self.show(first, recent)}
             yield view
 
-    def _hang(self, request: SampleRequest, current: Picture | None = None) -> Iterator[tuple[View, Cards]]:
+    def hang(self, request: SampleRequest, current: Picture | None = None) -> Iterator[tuple[View, Cards]]:
         """Paint a wall and show it as it fills; the current picture, by default the first, is marked."""
         cards: Cards = ()
         total = len(request.all_pictures())
@@ -70,7 +86,7 @@ class ExploreJobs:
             }
             yield view, cards
 
-    def _show(self, card: Card, recent: Cards) -> View:
+    def show(self, card: Card, recent: Cards) -> View:
         """A picture as the current one, remembered among the recent ones."""
         others = tuple(other for other in recent if other.picture != card.picture)
         kept = (card, *others)[:MAX_RECENT]
@@ -86,7 +102,7 @@ class ExploreJobs:
             view["groups"] = list(card.picture.groups)
         return view
 
-    def _card(self, model: str, picture: Picture, truncation: float) -> Card:
+    def card(self, model: str, picture: Picture, truncation: float) -> Card:
         return Card.of(self._sample(model, picture, truncation))
 
     def _sample(self, model: str, picture: Picture, truncation: float) -> Sample:
@@ -97,7 +113,7 @@ class ExploreJobs:
     ) -> Iterator[View]:
         """While a slider moves: the current picture alone."""
         if current is not None:
-            yield {"stage": pictures.stage(self._card(model, tuned(current, radius, groups), truncation))}
+            yield {"stage": pictures.stage(self.card(model, tuned(current, radius, groups), truncation))}
 
     def settle(
         self,
@@ -114,11 +130,11 @@ class ExploreJobs:
         if current is None or not wall:
             return
         now = tuned(current, radius, groups)
-        yield self._show(self._card(model, now, truncation), recent)
+        yield self.show(self.card(model, now, truncation), recent)
         request = SampleRequest(
             model=model, truncation=truncation, pictures=[tuned(picture, radius, ()) for picture in wall]
         )
-        for view, _ in self._hang(request, now):
+        for view, _ in self.hang(request, now):
             yield view
         if strip:
             yield strip_view(self._cards(model, [card.picture for card in strip], truncation))
@@ -138,7 +154,7 @@ class ExploreJobs:
     ) -> Iterator[View]:
         """A click on a picture makes it the current one."""
         picture = found(event, [*wall, *pictures_of(strip), *pictures_of(recent)])
-        yield self._show(self._card(model, picture, truncation), recent)
+        yield self.show(self.card(model, picture, truncation), recent)
 
     def vary(
         self, model: str, current: Picture | None, radius: float, count: float, truncation: float
@@ -148,14 +164,14 @@ class ExploreJobs:
         first = roll()
         neighbours = [Variation(of=base, radius=radius, seed=first + index) for index in range(int(count))]
         request = SampleRequest(model=model, truncation=truncation, pictures=neighbours)
-        for view, _ in self._hang(request, base):
+        for view, _ in self.hang(request, base):
             yield view
 
     def choose_second(
         self, event: dict[str, Any], model: str, wall: Sequence[Picture], truncation: float
     ) -> Iterator[View]:
         """A picture of the wall becomes the other one of a mix."""
-        card = self._card(model, found(event, wall), truncation)
+        card = self.card(model, found(event, wall), truncation)
         yield {"partner": card.picture, "partner_view": pictures.second(card)}
 
     def mix(
@@ -173,7 +189,7 @@ class ExploreJobs:
         if not groups:
             raise InvalidRequest("Choose at least one of coarse, middle and fine to mix.")
         mixed = Mix(mix=(there(current), partner), groups=tuple(groups))
-        yield {**self._show(self._card(model, mixed, truncation), recent), "status": status("Mixed")}
+        yield {**self.show(self.card(model, mixed, truncation), recent), "status": status("Mixed")}
 
     def gather(
         self, event: dict[str, Any], model: str, wall: Sequence[Picture], strip: Cards, truncation: float
@@ -181,9 +197,7 @@ class ExploreJobs:
         """A picture of the wall joins the walk."""
         yield self._gather(model, found(event, wall), strip, truncation)
 
-    def gather_current(
-        self, model: str, current: Picture | None, strip: Cards, truncation: float
-    ) -> Iterator[View]:
+    def gather_current(self, model: str, current: Picture | None, strip: Cards, truncation: float) -> Iterator[View]:
         """The current picture joins the walk."""
         yield self._gather(model, there(current), strip, truncation)
 
@@ -192,7 +206,7 @@ class ExploreJobs:
             raise InvalidRequest(f"A walk here has at most {MAX_STRIP} pictures; take one out first.")
         if picture in pictures_of(strip):
             raise InvalidRequest("This picture is in the walk already; choose another.")
-        return strip_view((*strip, self._card(model, picture, truncation)))
+        return strip_view((*strip, self.card(model, picture, truncation)))
 
     def download(
         self,
@@ -258,8 +272,3 @@ def found(event: dict[str, Any], among: Sequence[Picture]) -> Picture:
         if key(picture) == event.get("key"):
             return picture
     raise InvalidRequest("That picture is no longer on the table; choose another.")
-
-
-def strip_view(strip: Cards) -> View:
-    """The pictures of the walk, as state and on the page."""
-    return {"strip": strip, "strip_view": pictures.row(strip, "strip")}

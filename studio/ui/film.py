@@ -17,7 +17,7 @@ from studio.engine import Engine, WalkRequest
 from studio.settings import Settings
 from studio.ui import pictures
 from studio.ui.handlers import View, read_seed, status
-from studio.ui.pictures import Card, key
+from studio.ui.pictures import Card
 
 MOMENT = 0.08  # seconds between two frames that are shown while a film is made
 SPACES = {"Smooth (w)": "w", "Round (z)": "z"}
@@ -109,7 +109,7 @@ class FilmJobs:
 
     def film(self, request: WalkRequest) -> Iterator[View]:
         """Show frames as they come, then the film."""
-        file = Path(tempfile.mkdtemp(prefix="walk-", dir=_cache())) / f"walk.{request.format}"
+        file = Path(tempfile.mkdtemp(prefix="walk-", dir=cache_folder())) / f"walk.{request.format}"
         began, shown = time.monotonic(), 0.0
         for progress in self.engine.walk(request, file):
             now = time.monotonic()
@@ -147,19 +147,8 @@ def projection(file: Path, form: str) -> str:
     )
 
 
-def _cache() -> Path:
+def cache_folder() -> Path:
     """The folder that gradio serves files from and clears by their age."""
     folder = Path(get_upload_folder())
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def rearranged(strip: tuple[Card, ...], name: object, places: int) -> tuple[Card, ...]:
-    """The strip with one picture moved by some places; 0 takes it out."""
-    index = next((index for index, card in enumerate(strip) if key(card.picture) == name), None)
-    if index is None:
-        return strip
-    rest = [*strip[:index], *strip[index + 1 :]]
-    if places:
-        rest.insert(min(max(index + places, 0), len(rest)), strip[index])
-    return tuple(rest)

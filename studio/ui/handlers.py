@@ -28,14 +28,21 @@ STUMBLED = "The studio stumbled over this; the log of the server says why. Nothi
 _log = logging.getLogger(__name__)
 
 
-def connect(trigger: Any, handler: Handler, parts: Parts, outputs: str, **options: Any) -> Any:
-    """Let an event run a handler. outputs: the names of what it may show, with spaces between. → the dependency."""
+def connect(trigger: Any, handler: Handler, parts: Parts, outputs: str, *, prefix: str = "", **options: Any) -> Any:
+    """Let an event run a handler. outputs: the names of what it may show, with spaces between. → the dependency.
+
+    prefix: of the parts' names that belong to the handler's tab; a part without it belongs to the whole page.
+    """
+
+    def part(name: str) -> Any:
+        return parts[prefix + name] if prefix + name in parts else parts[name]
+
     names = [name for name in inspect.signature(handler).parameters if name != "event"]
-    shown = {name: parts[name] for name in outputs.split()}
+    shown = {name: part(name) for name in outputs.split()}
     options = {"show_progress": "hidden", "api_visibility": "private", **options}
     return trigger(
-        _for_gradio(handler, names, shown),
-        inputs=[parts[name] for name in names],
+        fn=_for_gradio(handler, names, shown),
+        inputs=[part(name) for name in names],
         outputs=list(shown.values()),
         **options,
     )

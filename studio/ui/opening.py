@@ -1,19 +1,19 @@
 """What concerns both tabs: the choice of the model, and a picture that is dropped on the page."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 
 from studio.core.errors import InvalidRequest
 from studio.core.images import read_recipe
-from studio.engine import ClassesRequest, Engine, ModelInfo, Picture, Restored, SampleRequest, Seeded
+from studio.engine import ClassesRequest, Engine, ModelInfo, Picture, SampleRequest, Seeded
 from studio.ui import pictures, shelf
 from studio.ui.classes_jobs import ClassesJobs
-from studio.ui.explore_jobs import Cards, ExploreJobs, strip_view
-from studio.ui.handlers import View, status
+from studio.ui.explore_jobs import Cards, ExploreJobs
+from studio.ui.handlers import Handler, View, status
+from studio.ui.strip import strip_view
 
 EXPLORE, CLASSES = "explore", "classes"
 
@@ -53,11 +53,21 @@ class OpeningJobs:
         self, model: str, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
     ) -> Iterator[View]:
         """Another model. What lay on the table stays with the one before."""
+        yield self._switch(model, previous, tables, strip, recent)
+
+    def _switch(
+        self, model: str, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
+    ) -> View:
+        view = _about(self.engine.info(model))
+        if model == previous:
+            return view
         kept = {**tables, **({previous: Table(strip, recent)} if previous else {})}
         table = kept.get(model, Table())
-        yield {**_about(self.engine.info(model)), "tables": kept, "recent": table.recent, **strip_view(table.strip)}
+        return {**view, "tables": kept, "recent": table.recent, **strip_view(table.strip)}
 
-    def restore(self, dropped: str | None, tables: Mapping[str, Table], previous: str | None) -> Iterator[View]:
+    def restore(
+        self, dropped: str | None, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
+    ) -> Iterator[View]:
         """A picture is dropped: its model, its seed and every setting come back."""
         if dropped is None:
             return
@@ -65,13 +75,87 @@ class OpeningJobs:
         if recipe is None:
             raise InvalidRequest("This PNG carries no recipe; only pictures saved with their recipe can be restored.")
         restored = self.engine.restore(recipe)
-        request = restored.request
-        head: View = {"model": request.model, "status": status(restored.notice or "Restored")}
-        if request.model != previous:
-            table = tables.get(request.model, Table())
-            head |= {"recent": table.recent, **strip_view(table.strip)}
-        head |= _about(self.engine.info(request.model))
-        if isinstance(request, ClassesRequest) or _is_mixture(request):
-            yield from self._to_classes(request, restored, head)
-        else:
-            yield from self._to_explore(request, restored, head)
+        head = self._switch(restored.request.model, previous, tables, strip, recent)
+        head |= {"model": restored.request.model, "status": status(restored.notice or "Restored")}
+        if isinstance(restored.request, ClassesRequest):
+            yield from self._to_classes(restored.request, restored.picture, head)
+        elif isinstance(restored.request, SampleRequest):
+            yield from self._to_explore(restored.request, restored.picture, head)
+
+    def _to_explore(self, request: SampleRequest, picture: Picture | None, head: View) -> Iterator[View]:
+        card = self.explore.card(request.model, picture or request.all_pictures()[0], request.truncation)
+        yield {
+            **head,
+            **self.explore.show(card, head.get("recent", ())),
+            "tabs": gr.Tabs(selected=EXPLORE),
+            "seed": str(request.seed),
+            "lock": True,
+            "count": request.count,
+            "truncation": request.truncation,
+            **_class_choice(self.engine.info(request.model), request.classes),
+        }
+        for view, _ in self.explore.hang(request, card.picture):
+            yield {**view, "status": head["status"]}
+
+    def _to_classes(self, request: ClassesRequest, picture: Picture | None, head: View) -> Iterator[View]:
+        info = self.engine.info(request.model)
+        mixture = shelf.mixture_of(info, picture.classes if isinstance(picture, Seeded) else None)
+        seed = picture.seed if isinstance(picture, Seeded) else request.seed
+        yield {
+            **head,
+            "tabs": gr.Tabs(selected=CLASSES),
+            "class_seed": str(request.seed),
+            "class_lock": True,
+            "class_count": request.count,
+            "class_truncation": request.truncation,
+            "mixture": mixture,
+        }
+        job = self.classes.hang(request, mixture, seed)
+        for view in job:
+            yield {f"class_{name}": value for name, value in view.items()}
+
+    def entering(self, room: str) -> Handler:
+        """A handler that notes which tab is in view."""
+
+        def enter() -> Iterator[View]:
+            yield {"room": room}
+
+        return enter
+
+    def explore_mixture(self, class_seed: str, class_truncation: float) -> Iterator[View]:
+        """The mixture of the Classes tab as the class of the Explore tab."""
+        yield {
+            "tabs": gr.Tabs(selected=EXPLORE),
+            "kind": shelf.MIXTURE,
+            "seed": class_seed,
+            "lock": True,
+            "truncation": class_truncation,
+        }
+
+
+def _class_choice(info: ModelInfo, weights: Mapping[str, float]) -> View:
+    """The list of classes, and the mixer where the weights are a mixture."""
+    names = [name for name, weight in weights.items() if weight > 0]
+    kind = shelf.ANY if not names else names[0] if len(names) == 1 else shelf.MIXTURE
+    view: View = {"kind": gr.Dropdown(choices=shelf.class_choices(info), value=kind)}
+    return {**view, "mixture": shelf.mixture_of(info, weights)} if kind == shelf.MIXTURE else view
+
+
+def _about(info: ModelInfo) -> View:
+    """What the page shows of a model: facts, classes, and whether its styles can be mixed."""
+    can_mix = info.layers > 1
+    return {
+        "previous": info.name,
+        "about": shelf.about(info),
+        "kind": gr.Dropdown(choices=shelf.class_choices(info), value=shelf.ANY, interactive=bool(info.classes)),
+        "mixture": shelf.mixture_of(info),
+        "mixing": gr.Column(visible=can_mix),
+        "unmixing": gr.HTML(visible=not can_mix),
+        "partner": None,
+        "partner_view": pictures.second(None),
+        "class_grid": (),
+        "class_grid_view": "",
+        "class_desk": gr.Column(visible=bool(info.classes)),
+        "class_none": gr.HTML(shelf.without_classes(info), visible=not info.classes),
+        "class_route": gr.CheckboxGroup(choices=list(info.classes), value=list(info.classes)),
+    }

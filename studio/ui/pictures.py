@@ -83,7 +83,9 @@ def _image(picture: Picture, source: str) -> str:
 
 def _button(act: str, name: str, sign: str, label: str) -> str:
     text = escape(label)
-    return f'<button type="button" data-act="{act}" data-key="{name}" aria-label="{text}" title="{text}">{sign}</button>'
+    return (
+        f'<button type="button" data-act="{act}" data-key="{name}" aria-label="{text}" title="{text}">{sign}</button>'
+    )
 
 
 def _pick(card: Card, pressed: bool) -> str:
@@ -127,17 +129,21 @@ def stage(card: Card, note: str = "") -> str:
 
 def row(cards: Iterable[Card], kind: str, current: Picture | None = None) -> str:
     """Small pictures in a line. kind: "recent" to go back to, or "strip", which can be reordered."""
-    return f'<div class="row {kind}" role="group" aria-label="{kind}">' + "".join(
-        f'<div class="card">{_pick(card, card.picture == current)}{_order(card) if kind == "strip" else ""}</div>'
-        for card in cards
-    ) + "</div>"
+    return (
+        f'<div class="row {kind}" role="group" aria-label="{kind}">'
+        + "".join(
+            f'<div class="card">{_pick(card, card.picture == current)}{_order(card) if kind == "strip" else ""}</div>'
+            for card in cards
+        )
+        + "</div>"
+    )
 
 
 def _order(card: Card) -> str:
     name, text = key(card.picture), caption(card.picture)
     return (
         f'<div class="below">{_button("earlier", name, "‹", f"Move {text} earlier")}<span>{escape(text)}</span>'
-        f'{_button("later", name, "›", f"Move {text} later")}{_button("discard", name, "×", f"Take {text} out")}</div>'
+        f"{_button('later', name, '›', f'Move {text} later')}{_button('discard', name, '×', f'Take {text} out')}</div>"
     )
 
 

@@ -45,6 +45,11 @@ def about(info: ModelInfo) -> str:
     return f'<details class="about"><summary>{line}</summary><pre>{escape(info.card)}</pre></details>'
 
 
+def without_classes(info: ModelInfo) -> str:
+    """Why the Classes tab is empty for a model."""
+    return f'<p class="quiet">{escape(info.name)} has no classes. Choose a model that has, above.</p>'
+
+
 def class_choices(info: ModelInfo) -> list[tuple[str, str]]:
     """What the list of classes offers, as (label, value)."""
     if not info.classes:
@@ -62,7 +67,9 @@ def chosen_weights(kind: object, mixture: object) -> dict[str, Any]:
 def mixture_weights(mixture: object) -> dict[str, Any]:
     """The weights above zero that the mixer sends; whatever else comes is left to the request to refuse."""
     weights = mixture.get("weights") if isinstance(mixture, Mapping) else None
-    return {str(name): weight for name, weight in weights.items() if weight != 0} if isinstance(weights, Mapping) else {}
+    return (
+        {str(name): weight for name, weight in weights.items() if weight != 0} if isinstance(weights, Mapping) else {}
+    )
 
 
 def mixture_of(info: ModelInfo, weights: Mapping[str, float] | None = None) -> dict[str, dict[str, float]]:

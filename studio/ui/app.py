@@ -1,0 +1,151 @@
+"""The page put together, and how it is served."""
+
+import os
+from typing import Any
+
+import gradio as gr
+
+from studio.core.errors import InvalidRequest
+from studio.engine import Engine
+from studio.settings import Settings
+from studio.ui import classes, endpoints, explore
+from studio.ui.assets import script, style
+from studio.ui.classes_jobs import ClassesJobs
+from studio.ui.explore_jobs import ExploreJobs
+from studio.ui.film import FilmJobs
+from studio.ui.handlers import WORK, Parts, connect
+from studio.ui.opening import CLASSES, EXPLORE, OpeningJobs
+from studio.ui.theme import theme
+
+DAY = 24 * 3600  # seconds
+SESSIONS = {"local": 64, "public": 256}  # whose tables are kept
+MAX_QUEUE = {"local": 256, "public": 128}
+MAX_FILE = 16 << 20  # bytes
+NIGHT_BUTTON = '<button type="button" data-theme aria-label="Day or night" title="Day or night">◐</button>'
+
+
+def build(engine: Engine, settings: Settings) -> gr.Blocks:
+    """The page over an engine."""
+    with gr.Blocks(title="Atelier", analytics_enabled=False, fill_width=True, delete_cache=(3600, DAY)) as page:
+        parts = _head()
+        with (
+            gr.Column(elem_classes="studio", visible=False) as parts["desk"],
+            gr.Tabs(selected=EXPLORE, elem_classes="rooms") as parts["tabs"],
+        ):
+            with gr.Tab("Explore", id=EXPLORE) as parts["explore_tab"]:
+                parts |= explore.layout(settings)
+            with gr.Tab("Classes", id=CLASSES, render_children=True) as parts["class_tab"]:
+                parts |= classes.layout(settings)
+        _wire(page, parts, engine)
+        endpoints.publish(engine)
+    page.queue(max_size=MAX_QUEUE[settings.profile], api_open=True)
+    return page
+
+
+def _head() -> dict[str, Any]:
+    parts: dict[str, Any] = {"previous": gr.State(None), "tables": gr.State({}), "room": gr.State(EXPLORE)}
+    with gr.Row(elem_classes="head", equal_height=True):
+        gr.HTML("<h1>Atelier</h1>", elem_classes="name", apply_default_css=False, min_width=110)
+        parts["model"] = gr.Dropdown(
+            [], label="Model", container=False, filterable=False, min_width=150, elem_classes="model"
+        )
+        parts["look"] = gr.Button("↻", size="sm", min_width=36, scale=0, elem_classes="look")
+        parts["about"] = gr.HTML(elem_classes="about-box", apply_default_css=False)
+        parts["dropped"] = gr.UploadButton(
+            "Drop or open a PNG", file_types=[".png"], type="filepath", size="sm", min_width=140, elem_classes="drop"
+        )
+        parts["hand"] = gr.HTML(
+            NIGHT_BUTTON, js_on_load=script("hand.js"), elem_classes="hand", apply_default_css=False, min_width=36
+        )
+    parts["broken"] = gr.HTML(elem_classes="broken-box", apply_default_css=False)
+    parts["empty"] = gr.HTML(visible=False, elem_classes="empty-box", apply_default_css=False)
+    parts["outbox"] = gr.HTML(
+        None, html_template="", js_on_load=script("outbox.js"), elem_classes="outbox", apply_default_css=False
+    )
+    return parts
+
+
+ABOUT = (
+    "previous about kind mixture mixing unmixing partner partner_view "
+    "class_grid class_grid_view class_desk class_none class_route"
+)
+TABLE = "tables recent strip strip_view"
+PAINTED = f"seed {explore.HANG} {explore.SHOW}"
+MIXED = " ".join(f"class_{name}" for name in classes.HANG.split())
+RESTORED = f"model {ABOUT} {TABLE} tabs lock count truncation class_lock class_count class_truncation {PAINTED} {MIXED}"
+
+
+def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
+    seeing, mixing, films = ExploreJobs(engine), ClassesJobs(engine), FilmJobs(engine)
+    opening = OpeningJobs(engine, seeing, mixing)
+    long = explore.wire(parts, seeing, films) + classes.wire(parts, mixing, films)
+    for trigger in (page.load, parts["look"].click):
+        looked = connect(trigger, opening.look, parts, f"model broken empty desk {_once(ABOUT)}")
+        long.append(connect(looked.success, seeing.first, parts, _once(PAINTED), **WORK))
+    chosen = connect(parts["model"].input, opening.choose, parts, _once(f"{ABOUT} {TABLE}"))
+    long.append(connect(chosen.success, seeing.repaint, parts, _once(PAINTED), **WORK))
+    follow = connect(chosen.success, mixing.follow, parts, classes.HANG, prefix=classes.PREFIX, **WORK)
+    entered = connect(parts["class_tab"].select, mixing.enter, parts, classes.HANG, prefix=classes.PREFIX, **WORK)
+    restored = connect(parts["dropped"].upload, opening.restore, parts, _once(RESTORED), **WORK)
+    explored = connect(
+        parts["class_explore_button"].click, opening.explore_mixture, parts, "tabs kind seed lock truncation"
+    )
+    long += [follow, entered, restored, connect(explored.success, seeing.repaint, parts, _once(PAINTED), **WORK)]
+    for tab, room in ((parts["explore_tab"], EXPLORE), (parts["class_tab"], CLASSES)):
+        connect(tab.select, opening.entering(room), parts, "room")
+    for stop in (parts["stop"], parts["class_stop"]):
+        stop.click(None, cancels=long, api_visibility="private")
+
+
+def _once(names: str) -> str:
+    return " ".join(dict.fromkeys(names.split()))
+
+
+def launch_options(settings: Settings) -> dict[str, Any]:
+    """What every start of the page has in common: the look, and what keeps it safe."""
+    return {
+        "theme": theme(),
+        "css_paths": [style()],
+        "footer_links": [],
+        "run_history": False,
+        "ssr_mode": False,
+        "mcp_server": False,
+        "pwa": False,
+        "show_error": False,
+        "enable_monitoring": False,
+        "strict_cors": True,
+        "allowed_paths": [],
+        "max_file_size": MAX_FILE,
+        "state_session_capacity": SESSIONS[settings.profile],
+        "favicon_path": None,
+    }
+
+
+def serve(
+    host: str | None = None,
+    port: int | None = None,
+    share: bool = False,
+    profile: str | None = None,
+    auth: tuple[str, str] | str | None = None,
+) -> None:
+    """Open the page and wait. Host and port by default come from gradio's own GRADIO_SERVER_NAME and _PORT.
+
+    profile: overrides STUDIO_PROFILE. auth: (user, password), or "user:password". Raises a StudioError for bad values.
+    """
+    settings = Settings.from_environment()
+    if profile is not None:
+        settings = Settings.from_environment({**os.environ, "STUDIO_PROFILE": profile})
+    login = credentials(auth) if isinstance(auth, str) else auth
+    page = build(Engine(settings), settings)
+    try:
+        page.launch(server_name=host, server_port=port, share=share, auth=login, **launch_options(settings))
+    except OSError as error:
+        raise InvalidRequest(f"The page cannot be served there: {error}") from error
+
+
+def credentials(text: str) -> tuple[str, str]:
+    """User and password in "user:password"; the password may hold colons."""
+    user, colon, password = text.partition(":")
+    if not user or not colon or not password:
+        raise InvalidRequest("The login must be written as user:password, and neither may be empty.")
+    return user, password

@@ -1,0 +1,15 @@
+"""The page's own style sheet and scripts, which lie beside this file."""
+
+from pathlib import Path
+
+_HERE = Path(__file__).resolve().parent
+
+
+def script(name: str) -> str:
+    """A script, as text."""
+    return (_HERE / name).read_text(encoding="utf-8")
+
+
+def style() -> Path:
+    """The style sheet's path."""
+    return _HERE / "studio.css"
