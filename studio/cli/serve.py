@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from studio.core.errors import InvalidRequest
 
 
 def serve(
@@ -18,14 +17,5 @@ def serve(
     ] = None,
 ) -> None:
     """Open the studio in a browser."""
-    login = None if auth is None else credentials(auth)
     page = importlib.import_module("studio.ui.app")  # the command line and the page are siblings: bound at run time
-    page.serve(host=host, port=port, share=share, profile=profile, auth=login)
-
-
-def credentials(text: str) -> tuple[str, str]:
-    """User and password in "user:password"; the password may hold colons."""
-    user, colon, password = text.partition(":")
-    if not user or not colon or not password:
-        raise InvalidRequest("--auth must be written as user:password, and neither may be empty.")
-    return user, password
+    page.serve(host=host, port=port, share=share, profile=profile, auth=auth)

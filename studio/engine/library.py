@@ -42,7 +42,9 @@ class Library:
         if model in paths:
             return model, self._open(paths[model])
         if self._settings.allow_paths and _is_path(model):
-            path = Path(model).expanduser()
+            path = Path(model)
+            with suppress(RuntimeError):  # the home folder of nobody
+                path = path.expanduser()
             return path.stem, self._open(path)
         raise UnknownName("model", model, tuple(paths))
 

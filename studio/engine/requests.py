@@ -25,7 +25,6 @@ from pydantic import (
 
 from studio.core.errors import InvalidRequest
 from studio.engine.sentences import number, sentence, whole
-from studio.latent.mixing import LAYER_GROUPS
 from studio.latent.seeds import MAX_SEED
 
 MAX_DEPTH = 8  # pictures within pictures
@@ -44,7 +43,6 @@ ModelName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length
 ClassName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Classes: TypeAlias = Annotated[Mapping[ClassName, Weight], Field(max_length=MAX_CLASSES)]
 Group: TypeAlias = Literal["coarse", "middle", "fine"]
-assert set(LAYER_GROUPS) == {"coarse", "middle", "fine"}
 
 
 class Strict(BaseModel):
@@ -251,6 +249,3 @@ class ClassesRequest(_Request):
 def _last_seed(seed: int, count: int) -> None:
     if seed + count - 1 > MAX_SEED:
         raise ValueError(f"The last of {count} seeds from {seed} is past {MAX_SEED}; start lower")
-
-
-Request: TypeAlias = SampleRequest | WalkRequest | ClassesRequest

@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 
 from studio.core.images import save_png, tile
-from studio.engine.requests import ClassesRequest, Picture, SampleRequest, Seeded, WalkRequest
+from studio.engine.requests import ClassesRequest, Picture, SampleRequest, Seeded
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,6 @@ class ClassGrid:
 class Restored:
     """What a recipe asks for. picture: the one that carried it. notice: a sentence where its model has changed."""
 
-    request: SampleRequest | ClassesRequest | WalkRequest
-    picture: Picture | None
+    request: SampleRequest | ClassesRequest
+    picture: Picture
     notice: str | None

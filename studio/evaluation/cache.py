@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Generator
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -11,51 +12,64 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from studio.core.files import atomic_write
-from studio.evaluation.features import EVALUATION_SIZE, Description, FeatureNet, describe
+from studio.evaluation.features import EVALUATION_SIZE, LIKENESS_SIZE, Description, FeatureNet, describe, likenesses
 
-VERSION = 1
+VERSION = 2  # raise it when the same images and weights come to be described in another way
 
 
 def describe_cached(
-    folder: Path | None, net: FeatureNet, images: Tensor, labels: Tensor, batch: int, diversity: bool = True
+    folder: Path | None, net: FeatureNet, images: Tensor, labels: Tensor, batch: int
 ) -> Generator[int, None, Description]:
     """As describe(), read from `folder` where it holds these images described by these weights, else written there."""
     if folder is None:
-        return (yield from describe(net, images, labels, batch, diversity))
-    path = folder / f"{net.name}-{_key(net, images, labels, diversity)}.safetensors"
-    known = _read(path, labels)
+        return (yield from describe(net, images, labels, batch))
+    path = folder / f"{net.name}-description-{_key(net, EVALUATION_SIZE, images, labels)}.safetensors"
+    known = _read(path, len(images))
     if known is not None:
         yield len(images)
-        return known
-    description = yield from describe(net, images, labels, batch, diversity)
-    _write(path, description)
-    return description
+        rows, numbers = known
+        within = {int(label): float(value) for label, value in numbers["within"].items()}
+        return Description(rows, labels, float(numbers["diversity"]), within)
+    made = yield from describe(net, images, labels, batch)
+    _write(path, made.pooled, {"diversity": made.diversity, "within": dict(made.within)})
+    return made
 
 
-def _key(net: FeatureNet, images: Tensor, labels: Tensor, diversity: bool) -> str:
-    digest = hashlib.sha256(f"{VERSION} {net.fingerprint()} {EVALUATION_SIZE} {diversity} {images.shape}".encode())
-    digest.update(images.contiguous().numpy().data)
-    if diversity:  # pooled features alone do not depend on the classes
-        digest.update(labels.contiguous().numpy().data)
+def likenesses_cached(folder: Path | None, net: FeatureNet, images: Tensor, batch: int) -> Generator[int, None, Tensor]:
+    """As likenesses(), read from `folder` where it holds these images seen by these weights, else written there."""
+    if folder is None:
+        return (yield from likenesses(net, images, batch))
+    path = folder / f"{net.name}-likeness-{_key(net, LIKENESS_SIZE, images)}.safetensors"
+    known = _read(path, len(images))
+    if known is not None:
+        yield len(images)
+        return known[0]
+    made = yield from likenesses(net, images, batch)
+    _write(path, made, {})
+    return made
+
+
+def _key(net: FeatureNet, size: int, *tensors: Tensor) -> str:
+    digest = hashlib.sha256(f"{VERSION} {net.fingerprint()} {size}".encode())
+    for tensor in tensors:
+        digest.update(str(tuple(tensor.shape)).encode())
+        digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()[:24]
 
 
-def _write(path: Path, description: Description) -> None:
-    numbers = {"diversity": description.diversity, "within": {str(k): v for k, v in description.within.items()}}
+def _write(path: Path, rows: Tensor, numbers: dict[str, object]) -> None:
     with atomic_write(path) as temporary:
-        save_file({"pooled": description.pooled.contiguous()}, temporary, {"description": json.dumps(numbers)})
+        save_file({"rows": rows.contiguous()}, temporary, {"numbers": json.dumps(numbers)})
 
 
-def _read(path: Path, labels: Tensor) -> Description | None:
-    """The description, or None where there is none or the file is damaged: it is then made anew."""
+def _read(path: Path, count: int) -> tuple[Tensor, dict[str, Any]] | None:
+    """Rows and numbers, or None where there is no file or it is damaged: it is then made anew."""
     try:
         with safe_open(path, "pt") as file:
-            numbers = json.loads(file.metadata()["description"])
-            pooled = file.get_tensor("pooled")
-        within = {int(label): float(value) for label, value in numbers["within"].items()}
-        diversity = float(numbers["diversity"])
-    except (OSError, SafetensorError, ValueError, KeyError, TypeError, AttributeError):
+            numbers = json.loads(file.metadata()["numbers"])
+            rows: Tensor = file.get_tensor("rows")
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
         return None
-    if pooled.dim() != 2 or len(pooled) != len(labels) or not bool(torch.isfinite(pooled).all()):
+    if rows.dim() != 2 or len(rows) != count or not bool(torch.isfinite(rows).all()):
         return None
-    return Description(pooled, labels, diversity, within)
+    return rows, numbers

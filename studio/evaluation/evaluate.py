@@ -3,6 +3,7 @@
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -11,14 +12,16 @@ from studio.core.dataset import ImageSet
 from studio.core.errors import DataError
 from studio.core.kinds import LatentModel
 from studio.core.progress import Progress
-from studio.evaluation.cache import describe_cached
+from studio.evaluation.cache import describe_cached, likenesses_cached
 from studio.evaluation.compare import ClassRow, class_metrics, compare, compare_classes
 from studio.evaluation.config import MINIMUM, EvaluationConfig
 from studio.evaluation.draw import apportion, class_labels, draw
-from studio.evaluation.features import Description, FeatureNet, describe, feature_net, refuse_own_judge
+from studio.evaluation.features import Description, FeatureNet, describe, feature_net, likenesses, refuse_own_judge
 from studio.evaluation.metrics import Novelty, novelty
 from studio.evaluation.report import Report
 from studio.evaluation.sheets import nearest_sheet, samples_sheet
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -28,13 +31,13 @@ class Tally:
     total: int
     step: int = 0
 
-    def count(self, stage: Generator[int, None, Description]) -> Generator[Progress[Report], None, Description]:
+    def count(self, stage: Generator[int, None, T]) -> Generator[Progress[Report], None, T]:
         """Turn a stage's counts into Progress."""
         while True:
             try:
                 self.step += next(stage)
             except StopIteration as stop:
-                result: Description = stop.value
+                result: T = stop.value
                 return result
             yield Progress(self.step, self.total)
 
@@ -83,7 +86,7 @@ def evaluate(
         drawn = yield from tally.count(describe(net, images, labels, config.batch))
         novel = None
         if training is not None:
-            novel = yield from _novelty(net, images, drawn, training, config, cache, tally)
+            novel = yield from _novelty(net, images, training, config, cache, tally)
             if "nearest" not in sheets:
                 sheets["nearest"] = nearest_sheet(images, training.images, novel)
         report = _with(report, net, reference.classes, real, drawn, novel, drawn.labels, config.seed)
@@ -108,8 +111,8 @@ def real_floor(
     chosen, labels, notes = _class_matched(reference, training, config)
     nets = [feature_net(spec, device) for spec in config.features]
     images = training.images[chosen]
-    total = len(nets) * (len(reference) + len(chosen) + (len(training) if measure_novelty else 0))
-    tally = Tally(total)
+    novelty_total = 2 * len(reference) + len(training) if measure_novelty else 0
+    tally = Tally(len(nets) * (len(reference) + len(chosen) + novelty_total))
     report = Report(
         "real images", tuple(net.name for net in nets), len(chosen), len(reference),
         len(training) if measure_novelty else 0, 1.0, config.seed, {}, notes=notes,
@@ -122,10 +125,9 @@ def real_floor(
         drawn = yield from tally.count(describe(net, images, labels, config.batch))
         novel = None
         if measure_novelty:
-            everything = yield from tally.count(_training(net, training, config, cache))
-            novel = novelty(real.pooled, everything.pooled)
+            novel = yield from _novelty(net, reference.images, training, config, cache, tally)
         report = _with(report, net, reference.classes, real, drawn, novel, real.labels, config.seed)
-    yield Progress(total, total, metrics=report.metrics, preview=report.sheets["samples"], result=report)
+    yield Progress(tally.total, tally.total, metrics=report.metrics, preview=report.sheets["samples"], result=report)
 
 
 def _with(
@@ -142,19 +144,13 @@ def _with(
 
 
 def _novelty(
-    net: FeatureNet, images: Tensor, drawn: Description, training: ImageSet, config: EvaluationConfig,
-    cache: Path | None, tally: Tally,
+    net: FeatureNet, images: Tensor, training: ImageSet, config: EvaluationConfig, cache: Path | None, tally: Tally
 ) -> Generator[Progress[Report], None, Novelty]:  # fmt: skip
     """Novelty of the drawn pictures and of their mirror images, for training may have flipped what it copied."""
-    everything = yield from tally.count(_training(net, training, config, cache))
-    mirrored = yield from tally.count(describe(net, images.flip(3), drawn.labels, config.batch, diversity=False))
-    return novelty(drawn.pooled, everything.pooled, mirrored.pooled)
-
-
-def _training(
-    net: FeatureNet, training: ImageSet, config: EvaluationConfig, cache: Path | None
-) -> Generator[int, None, Description]:
-    return describe_cached(cache, net, training.images, training.labels, config.batch, diversity=False)
+    known = yield from tally.count(likenesses_cached(cache, net, training.images, config.batch))
+    straight = yield from tally.count(likenesses(net, images, config.batch))
+    mirrored = yield from tally.count(likenesses(net, images.flip(3), config.batch))
+    return novelty(straight, known, mirrored)
 
 
 def _labels(images: ImageSet, class_count: int) -> Tensor:
@@ -163,7 +159,7 @@ def _labels(images: ImageSet, class_count: int) -> Tensor:
 
 
 def _total(nets: int, reference: int, count: int, training: ImageSet | None) -> int:
-    return count + nets * (reference + count + (0 if training is None else count + len(training)))
+    return count + nets * (reference + count + (0 if training is None else 2 * count + len(training)))
 
 
 def _check_real(images: ImageSet, what: str) -> None:

@@ -15,6 +15,9 @@ from studio.core.registry import Registry
 from studio.evaluation.metrics import Spread
 
 EVALUATION_SIZE = 128  # every image, real or drawn, is brought to this side in pixels before it is described
+LIKENESS_SIZE = (
+    64  # and to this one before copies are looked for: blur and grain of a generator do not hide a copy then
+)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,10 @@ class FeatureNet(nn.Module, ABC):
     @abstractmethod
     def pooled_and_maps(self, x: Tensor) -> Features:
         """x: (B,3,S,S) in [0,1], S = EVALUATION_SIZE → features."""
+
+    def likeness_of(self, x: Tensor) -> Tensor:
+        """What a copy shares with its original. x: (B,3,S,S) in [0,1], S = LIKENESS_SIZE → (B,G), unit rows."""
+        return F.normalize(self.pooled_and_maps(x).pooled, dim=1)
 
     def forward(self, images: Tensor) -> Features:
         """images: (B,3,H,W) uint8 of any side → features."""
@@ -111,8 +118,7 @@ def refuse_own_judge(features: Iterable[str], trained_on: Iterable[str]) -> None
 class Description:
     """A set of images in features. pooled: (N,F) float32 on the CPU. labels: (N,) int64, -1 where there is none.
 
-    diversity: mean perceptual distance over all pairs, NaN where it was not asked for. within: the same in each class
-    (label → value) of two images or more.
+    diversity: mean perceptual distance over all pairs. within: the same in each class (label → value) of two or more.
     """
 
     pooled: Tensor
@@ -125,26 +131,37 @@ class Description:
         return self.pooled[self.labels == label]
 
 
-def describe(
-    net: FeatureNet, images: Tensor, labels: Tensor, batch: int, diversity: bool = True
-) -> Generator[int, None, Description]:
+def describe(net: FeatureNet, images: Tensor, labels: Tensor, batch: int) -> Generator[int, None, Description]:
     """Describe images class by class; yields how many more are done. images: (N,3,H,W) uint8, labels: (N,) int64."""
     pooled = torch.zeros(len(images), net.num_features)
     total, within = Spread(), {}
     for label in torch.unique(labels).tolist():
         spread = Spread()
         for rows in torch.split((labels == label).nonzero().flatten(), batch):
-            pooled[rows] = _describe_batch(net, images[rows], spread if diversity else None)
+            pooled[rows] = _describe_batch(net, images[rows], spread)
             yield len(rows)
         total.merge(spread)
-        if diversity and label >= 0 and spread.count > 1:
+        if label >= 0 and spread.count > 1:
             within[label] = spread.mean
     return Description(pooled, labels, total.mean, within)
 
 
 @torch.no_grad()
-def _describe_batch(net: FeatureNet, images: Tensor, spread: Spread | None) -> Tensor:
+def _describe_batch(net: FeatureNet, images: Tensor, spread: Spread) -> Tensor:
     features: Features = net(images.to(net.device))
-    if spread is not None:
-        spread.add(features.maps)
+    spread.add(features.maps)
     return features.pooled.float().cpu()
+
+
+def likenesses(net: FeatureNet, images: Tensor, batch: int) -> Generator[int, None, Tensor]:
+    """Likenesses of images, to tell copies; yields how many more are done. (N,3,H,W) uint8 → (N,G) float32, CPU."""
+    found = []
+    for part in torch.split(images, batch):
+        found.append(_likeness_batch(net, part))
+        yield len(part)
+    return torch.cat(found)
+
+
+@torch.no_grad()
+def _likeness_batch(net: FeatureNet, images: Tensor) -> Tensor:
+    return net.likeness_of(resized(images.to(net.device), LIKENESS_SIZE)).float().cpu()

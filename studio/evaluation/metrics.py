@@ -13,7 +13,9 @@ from studio.core.errors import DataError, MissingPackage
 KID_SUBSETS = 100
 KID_SUBSET_SIZE = 1000
 NEIGHBOURS = 3  # k of the manifolds, as in the paper
-COPY_RATIO = 0.5  # novelty under this smells of copying
+# Novelty under this smells of copying. Measured with vgg16 on held-out paintings: the nearest other painting lies over
+# 0.79 for 99 % of them, and a copy saved as JPEG (40), at half resolution or 20 % lighter at 0.2 to 0.4.
+COPY_RATIO = 0.5
 
 
 class _Given(nn.Module):
@@ -174,7 +176,7 @@ class Novelty:
 
 
 def novelty(samples: Tensor, training: Tensor, mirrored: Tensor | None = None) -> Novelty:
-    """How far samples are from what was trained on. (N,F), (M,F); mirrored: the samples flipped, (N,F)."""
+    """How far samples are from what was trained on, in likenesses: (N,G), (M,G), and (N,G) of the samples flipped."""
     if len(training) < 2:
         raise DataError(f"Novelty needs at least 2 training images, and there are {len(training)}.")
     scale = float(radii(training, 1).median())

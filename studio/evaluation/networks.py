@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from studio.evaluation.features import FEATURES, FeatureNet, Features, unit_rows
 VGG16_VARIABLE = "STUDIO_VGG16"
 WIDTHS = (64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512)  # 0: max-pool by two
 TAPS = {3: 64, 8: 128, 15: 256, 22: 512, 29: 512}  # relu1_2, relu2_2, relu3_3, relu4_3, relu5_3 → channels
+LIKENESS_LAYER = 22
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 OFFLINE = "could not be downloaded; use vgg16=FILE (or set STUDIO_VGG16), or lite0, which needs no network"
 
@@ -45,14 +47,23 @@ class Vgg16(FeatureNet):
 
     def pooled_and_maps(self, x: Tensor) -> Features:
         """x: (B,3,S,S) in [0,1] → pooled relu5_3 (B,512) and five maps whose squared distance is LPIPS."""
+        taps = self._taps(x, max(TAPS))
+        maps = tuple(_lpips_map(tap, head) for tap, head in zip(taps, self.heads, strict=True))
+        return Features(taps[-1].mean(dim=(2, 3)), maps)
+
+    def likeness_of(self, x: Tensor) -> Tensor:
+        """Pooled relu4_3 of 64 px, the most telling of the layers tried. x: (B,3,S,S) in [0,1] → (B,512), unit rows."""
+        return F.normalize(self._taps(x, LIKENESS_LAYER)[-1].mean(dim=(2, 3)), dim=1)
+
+    def _taps(self, x: Tensor, last: int) -> list[Tensor]:
+        """The maps of TAPS up to the layer `last`. x: (B,3,S,S) in [0,1]."""
         x = ((x - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
         taps = []
-        for i, layer in enumerate(self.features):
+        for i, layer in enumerate(self.features[: last + 1]):
             x = layer(x)
             if i in TAPS:
                 taps.append(x)
-        maps = tuple(_lpips_map(tap, head) for tap, head in zip(taps, self.heads, strict=True))
-        return Features(taps[-1].mean(dim=(2, 3)), maps)
+        return taps
 
     def load(self, weights: Mapping[str, Tensor], heads: Mapping[str, Tensor]) -> None:
         """weights: torchvision's `features.N.weight` and `.bias`; heads: `lpips.N.weight`, (1,C,1,1)."""

@@ -137,7 +137,8 @@ def _basis(report: Report) -> str:
         f"{report.count} pictures (seeds from {report.seed}, truncation {report.truncation:g}) against "
         f"{report.reference_count} held-out images{training}; all brought to {EVALUATION_SIZE} px. The features are "
         "named because figures on different features cannot be compared: none of these is Inception's FID unless it "
-        "says so. Novelty is in units of the training images' own median distance to their nearest neighbour."
+        "says so. Novelty is the distance to the nearest training image, mirrored or not, in units of the training "
+        "images' own median distance to their nearest neighbour."
     )
     return "\n\n".join((text, *report.notes))
 

@@ -56,6 +56,7 @@ class Run:
     images: int = 0
     seconds: float = 0.0
     rollbacks: int = 0
+    stages: list[dict[str, Any]] = field(default_factory=list)
     saved: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -64,12 +65,16 @@ class Run:
 
     @property
     def identity(self) -> str:
-        """What must agree between a state and the run that resumes from it, as JSON."""
+        """What must agree between a state and the run that resumes from it, as JSON.
+
+        The trainer's numbers (learning rates, weights) may change on resume; its choices by name may not.
+        """
+        settings = dataclasses.asdict(self.trainer_config)
         return json.dumps(
             {
                 "recipe": self.recipe.name,
                 **dataclasses.asdict(self.model_config),
-                **dataclasses.asdict(self.trainer_config),
+                **{name: value for name, value in settings.items() if isinstance(value, str)},
                 "classes": list(self.classes),
                 "batch": self.options.batch,
                 "seed": self.options.seed,
@@ -89,7 +94,7 @@ class Run:
             "generators": generators,
             "images": self.images,
             "seconds": self.seconds,
-            "rollbacks": self.rollbacks,
+            "stages": self.stages,
         }
         return _detached(state)
 
@@ -99,9 +104,19 @@ class Run:
             module.load_state_dict(state["modules"][name])
         self.average.model.load_state_dict(state["average"])
         for name, optimiser in self.trainer.optimisers().items():
+            rates = [group["lr"] for group in optimiser.param_groups]
             optimiser.load_state_dict(copy.deepcopy(state["optimisers"][name]))
+            for group, rate in zip(optimiser.param_groups, rates, strict=True):
+                group["lr"] = rate
         self.generator.set_state(state["generators"][self.accelerator.process_index])
         self.images, self.seconds = state["images"], state["seconds"]
+        self.stages = [dict(stage) for stage in state["stages"]]
+
+    def enter_stage(self) -> None:
+        """Note from which picture on the trainer's present settings hold, if they are new."""
+        settings = dataclasses.asdict(self.trainer_config)
+        if not self.stages or self.stages[-1]["trainer"] != settings:
+            self.stages.append({"from": self.images, "trainer": settings})
 
     def save(self) -> None:
         """Remember the state and, on the first process, write it and the checkpoint."""
@@ -124,7 +139,7 @@ class Run:
             provenance={
                 **self.options.provenance,
                 "recipe": self.recipe.name,
-                "trainer": dataclasses.asdict(self.trainer_config),
+                "stages": self.stages,
                 "training_features": list(self.trainer.features),
                 "training_images": len(self.data),
                 "images_seen": self.images,
@@ -182,6 +197,7 @@ def _start(recipe: Recipe, model_config: Any, trainer_config: Any, data: ImageSe
     run = Run(recipe, model_config, trainer_config, options, data, accelerator, trainer, average, generator)
     if options.resume:
         run.restore(load_state(options.state, run.identity))
+    run.enter_stage()
     run.saved = run.state()
     return run
 

@@ -44,7 +44,7 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
 
 def _head() -> dict[str, Any]:
     parts: dict[str, Any] = {"previous": gr.State(None), "tables": gr.State({}), "room": gr.State(EXPLORE)}
-    with gr.Row(elem_classes="head", equal_height=True):
+    with gr.Row(elem_classes="masthead", equal_height=True):
         gr.HTML("<h1>Atelier</h1>", elem_classes="name", apply_default_css=False, min_width=110)
         parts["model"] = gr.Dropdown(
             [], label="Model", container=False, filterable=False, min_width=150, elem_classes="model"

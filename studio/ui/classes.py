@@ -28,18 +28,11 @@ def layout(settings: Settings) -> dict[str, Any]:
     with gr.Column() as parts["class_desk"]:
         with gr.Row(elem_classes="desk", equal_height=False):
             with gr.Column(elem_classes="rail", min_width=230):
-                parts |= {f"{PREFIX}{name}": part for name, part in _rail(settings).items()}
-            with gr.Column(elem_classes="middle mixing", min_width=320):
-                parts["mixture"] = gr.HTML(
-                    {"weights": {}},
-                    html_template=MIXER,
-                    js_on_load=script("mixer.js"),
-                    elem_classes="mixer-box rest-class_repaint",
-                    apply_default_css=False,
-                )
+                parts |= _rail(settings)
+            with gr.Column(elem_classes="middle", min_width=320):
+                parts["class_grid_view"] = picture_box("grid-box")
             with gr.Column(elem_classes="easel", min_width=320):
                 parts |= {f"{PREFIX}{name}": part for name, part in _easel(settings).items()}
-        parts["class_grid_view"] = picture_box("grid-box")
         with gr.Column(elem_classes="walk"):
             parts |= {f"{PREFIX}{name}": part for name, part in _walk(settings).items()}
     return parts
@@ -57,9 +50,16 @@ def _rail(settings: Settings) -> dict[str, Any]:
         elem_classes="rest-class_repaint",
     )
     parts["truncation"] = truncation_slider("class_repaint")
+    mixture = gr.HTML(
+        {"weights": {}},
+        html_template=MIXER,
+        js_on_load=script("mixer.js"),
+        elem_classes="mixer-box",
+        apply_default_css=False,
+    )
     parts |= run_row("Paint")
     parts["status"] = gr.HTML(status(), elem_classes="status-box")
-    return parts
+    return {"mixture": mixture, **{f"{PREFIX}{name}": part for name, part in parts.items()}}
 
 
 def _easel(settings: Settings) -> dict[str, Any]:

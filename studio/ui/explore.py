@@ -101,17 +101,27 @@ def _easel(settings: Settings) -> dict[str, Any]:
         parts["keep_recipe"] = gr.Checkbox(
             settings.keep_recipe, label="with recipe", container=False, min_width=90, elem_classes="keep-recipe"
         )
-    with gr.Group(elem_classes="tool"):
+    with gr.Row(elem_classes="tool"):
         parts["radius"] = gr.Slider(
-            0, 1, 0.3, step=0.01, label="Variations: radius", buttons=[], elem_classes="rest-settle"
+            0,
+            1,
+            0.3,
+            step=0.01,
+            label="Variations, radius",
+            buttons=[],
+            min_width=120,
+            elem_classes="rest-settle radius",
         )
-        parts["vary_button"] = gr.Button("Paint variations", size="sm")
-    with gr.Group(elem_classes="tool"), gr.Column() as parts["mixing"]:
-        parts["partner_view"] = gr.HTML(pictures.second(None), elem_classes="second-box", apply_default_css=False)
+        parts["vary_button"] = gr.Button("Vary", size="sm", min_width=70, scale=0)
+    with gr.Row(elem_classes="tool mix") as parts["mixing"]:
+        parts["partner_view"] = picture_box("second-box", pictures.second(None))
         parts["groups"] = gr.CheckboxGroup(
-            [("Coarse", "coarse"), ("Middle", "middle"), ("Fine", "fine")], value=["fine"], label="Mix in its styles"
+            [("Coarse", "coarse"), ("Middle", "middle"), ("Fine", "fine")],
+            value=["fine"],
+            label="Styles of the second picture",
+            min_width=150,
         )
-        parts["mix_button"] = gr.Button("Mix", size="sm")
+        parts["mix_button"] = gr.Button("Mix", size="sm", min_width=60, scale=0)
     parts["unmixing"] = gr.HTML('<p class="quiet">This model has one layer of style, so styles cannot be mixed.</p>')
     parts["recent_view"] = picture_box("recent-box")
     return parts
@@ -162,6 +172,7 @@ def _clicks(parts: Parts, jobs: ExploreJobs) -> None:
     connect(parts["wall_view"].gather, jobs.gather, parts, "strip strip_view", **EACH)
     connect(parts["gather_button"].click, jobs.gather_current, parts, "strip strip_view", **EACH)
     connect(parts["wall_view"].second, jobs.choose_second, parts, "partner partner_view", **EACH)
+    connect(parts["partner_view"].hold, jobs.hold, parts, "partner partner_view", **EACH)
     connect(parts["mix_button"].click, jobs.mix, parts, f"status {SHOW}", **EACH)
     connect(parts["download_button"].click, jobs.download, parts, "outbox status")
     connect(parts["sheet_button"].click, jobs.download_wall, parts, "outbox status")

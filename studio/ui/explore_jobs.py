@@ -174,6 +174,11 @@ class ExploreJobs:
         card = self.card(model, found(event, wall), truncation)
         yield {"partner": card.picture, "partner_view": pictures.second(card)}
 
+    def hold(self, model: str, current: Picture | None, truncation: float) -> Iterator[View]:
+        """The current picture becomes the other one of a mix."""
+        card = self.card(model, there(current), truncation)
+        yield {"partner": card.picture, "partner_view": pictures.second(card)}
+
     def mix(
         self,
         model: str,

@@ -38,7 +38,7 @@ class OpeningJobs:
         """What lies on the shelf now: when the page opens, and when asked to look again."""
         models = self.engine.models()
         names = shelf.usable(models)
-        chosen = model if model in names else names[0] if names else None
+        chosen = model if model in names else shelf.best(models)
         view: View = {
             "model": gr.Dropdown(choices=names, value=chosen),
             "broken": shelf.broken(models),

@@ -130,7 +130,7 @@ def stage(card: Card, note: str = "") -> str:
 def row(cards: Iterable[Card], kind: str, current: Picture | None = None) -> str:
     """Small pictures in a line. kind: "recent" to go back to, or "strip", which can be reordered."""
     return (
-        f'<div class="row {kind}" role="group" aria-label="{kind}">'
+        f'<div class="line {kind}" role="group" aria-label="{kind}">'
         + "".join(
             f'<div class="card">{_pick(card, card.picture == current)}{_order(card) if kind == "strip" else ""}</div>'
             for card in cards
@@ -148,10 +148,14 @@ def _order(card: Card) -> str:
 
 
 def second(card: Card | None) -> str:
-    """The other picture of a mix."""
-    if card is None:
-        return '<div class="second empty">Press ◐ below a picture to choose it.</div>'
-    return f'<div class="second">{_image(card.picture, card.source)}<span>{escape(caption(card.picture))}</span></div>'
+    """The other picture of a mix, as a button that puts the current picture there."""
+    label = "Put the current picture here, to mix with another"
+    filled = "◐" if card is None else _image(card.picture, card.source)
+    name = "" if card is None else f"<span>{escape(caption(card.picture))}</span>"
+    return (
+        f'<div class="second"><button type="button" data-act="hold" data-key="" aria-label="{label}" title="{label}">'
+        f"{filled}</button>{name}</div>"
+    )
 
 
 def class_grid(rows: Sequence[str], seeds: Sequence[int], cards: Sequence[Card]) -> str:
@@ -162,7 +166,8 @@ def class_grid(rows: Sequence[str], seeds: Sequence[int], cards: Sequence[Card])
         cells = [_pick(card, False) for card in cards[index * len(seeds) : (index + 1) * len(seeds)]]
         cells += ['<div class="free"></div>'] * (len(seeds) - len(cells))
         body += f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
-    return f'<div class="classes"><table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    sides = f"--rows:{max(len(rows), 1)};--columns:{max(len(seeds), 1)}"
+    return f'<div class="classes" style="{sides}"><table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def grid_cards(grid: ClassGrid) -> list[Card]:

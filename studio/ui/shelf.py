@@ -16,6 +16,12 @@ def usable(models: Sequence[ModelInfo]) -> list[str]:
     return [info.name for info in models if info.error is None]
 
 
+def best(models: Sequence[ModelInfo]) -> str | None:
+    """The model that the page opens with: the largest pictures, then the most classes."""
+    able = [info for info in models if info.error is None]
+    return max(able, key=lambda info: (info.resolution, len(info.classes))).name if able else None
+
+
 def broken(models: Sequence[ModelInfo]) -> str:
     """The files that cannot be used, one sentence each; nothing where all is well."""
     lines = [f"<li><b>{escape(info.name)}</b> {escape(info.error)}</li>" for info in models if info.error is not None]

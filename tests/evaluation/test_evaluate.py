@@ -116,7 +116,7 @@ def test_progress_counts_up_to_its_total_and_shows_the_samples(painter: Paint, r
     steps: list[Progress[Report]] = list(evaluate(painter(), real(), real(40, seed=7), CONFIG, classes=CLASSES))
     counts = [progress.step for progress in steps]
     assert counts == sorted(counts)
-    assert {progress.total for progress in steps} == {60 + 64 + 60 + 60 + 40}
+    assert {progress.total for progress in steps} == {60 + 64 + 60 + 40 + 2 * 60}
     assert steps[-1].step == steps[-1].total
     assert [progress.result is not None for progress in steps] == [False] * (len(steps) - 1) + [True]
     previews = [progress.preview for progress in steps if progress.preview is not None]

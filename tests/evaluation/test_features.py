@@ -2,16 +2,17 @@
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from studio.core.errors import InvalidRequest, UnknownName
-from studio.evaluation.cache import describe_cached
+from studio.evaluation.cache import describe_cached, likenesses_cached
 from studio.evaluation.features import (
-    Description,
     describe,
     feature_net,
+    likenesses,
     refuse_own_judge,
     resized,
     training_features,
@@ -19,7 +20,7 @@ from studio.evaluation.features import (
 )
 
 
-def finish(stage) -> tuple[list[int], Description]:
+def finish(stage) -> tuple[list[int], Any]:
     counts = []
     while True:
         try:
@@ -125,18 +126,20 @@ def test_other_images_labels_or_weights_are_described_anew(net, images: torch.Te
     finish(describe_cached(tmp_path, net, images, labels, 4))
     finish(describe_cached(tmp_path, net, images.flip(0), labels, 4))
     finish(describe_cached(tmp_path, net, images, labels.flip(0) + 1, 4))
-    finish(describe_cached(tmp_path, net, images, labels, 4, diversity=False))
+    finish(likenesses_cached(tmp_path, net, images, 4))
     net.gain.data.fill_(2)
     finish(describe_cached(tmp_path, net, images, labels, 4))
     assert len(list(tmp_path.iterdir())) == 5
 
 
-def test_without_diversity_the_classes_do_not_matter_to_the_cache(net, images: torch.Tensor, tmp_path: Path) -> None:
-    finish(describe_cached(tmp_path, net, images, torch.arange(11) % 2, 4, diversity=False))
-    labels = torch.full((11,), -1)
-    counts, found = finish(describe_cached(tmp_path, net, images, labels, 4, diversity=False))
+def test_likenesses_are_unit_rows_and_come_back_from_the_cache(net, images: torch.Tensor, tmp_path: Path) -> None:
+    counts, found = finish(likenesses(net, images, 4))
+    assert counts == [4, 4, 3]
+    assert found.norm(dim=1).tolist() == pytest.approx([1] * 11, rel=1e-5)
+    assert torch.equal(finish(likenesses_cached(tmp_path, net, images, 4))[1], found)
+    counts, cached = finish(likenesses_cached(tmp_path, net, images, 4))
     assert counts == [11]
-    assert torch.equal(found.labels, labels)
+    assert torch.equal(cached, found)
 
 
 @pytest.mark.parametrize("damage", [b"", b"not safetensors", None])

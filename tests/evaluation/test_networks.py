@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from studio.core.errors import CheckpointError, InvalidRequest, MissingPackage
-from studio.evaluation.features import feature_net
+from studio.evaluation.features import LIKENESS_SIZE, feature_net, resized
 from studio.evaluation.metrics import Spread
 from studio.evaluation.networks import IMAGENET_MEAN, IMAGENET_STD, TAPS, Vgg16, _packaged_heads
 
@@ -129,12 +129,16 @@ def test_lite0_describes_pictures_of_any_size() -> None:
 
 
 @pytest.mark.skipif(not GIVEN, reason="STUDIO_VGG16 does not name a file of VGG16 weights")
-def test_real_vgg16_finds_a_blemished_copy_nearer_than_another_picture() -> None:
+def test_real_vgg16_finds_a_blemished_or_blurred_copy_nearer_than_another_picture() -> None:
     net = feature_net("vgg16")
     rows = torch.arange(128).view(1, 1, 128, 1).expand(1, 3, 128, 128)
     stripes = (rows % 32 > 15).to(torch.uint8) * 200
     checks = ((rows // 8 + rows.transpose(2, 3) // 8) % 2).to(torch.uint8) * 200
     blemished = stripes.clone()
     blemished[..., 60:68, 60:68] = 255
-    pooled = net(torch.cat([stripes, blemished, checks])).pooled
-    assert float((pooled[0] - pooled[1]).norm()) < 0.5 * float((pooled[0] - pooled[2]).norm())
+    blurred = torch.nn.functional.avg_pool2d(stripes.float(), 2).to(torch.uint8).repeat_interleave(2, 2)
+    blurred = blurred.repeat_interleave(2, 3)
+    images = torch.cat([stripes, blemished, blurred, checks])
+    for rows in (net(images).pooled, net.likeness_of(resized(images, LIKENESS_SIZE))):
+        distances = (rows[1:] - rows[0]).norm(dim=1)
+        assert float(distances[:2].max()) < 0.5 * float(distances[2])

@@ -139,6 +139,18 @@ def test_resume_with_other_settings_is_refused_and_names_the_setting(data: Image
         list(fit(RECIPES["gan"], TINY, SCRATCH, data, options(out, batch=6, resume=True)))
 
 
+def test_resume_may_change_the_learning_rate_and_the_checkpoint_says_so(data: ImageSet, tmp_path: Path) -> None:
+    out = tmp_path / "m.safetensors"
+    list(fit(RECIPES["gan"], TINY, SCRATCH, data, options(out, images=4)))
+    slower = dataclasses.replace(SCRATCH, learning_rate=1e-5)
+    list(fit(RECIPES["gan"], TINY, slower, data, options(out, images=8, resume=True)))
+    assert state(out)["optimisers"]["generator"]["param_groups"][0]["lr"] == 1e-5
+    stages = checkpoint.load(out).provenance["stages"]
+    assert [(stage["from"], stage["trainer"]["learning_rate"]) for stage in stages] == [(0, 2e-4), (4, 1e-5)]
+    with pytest.raises(TrainingError, match="discriminator was scratch, is projected"):
+        list(fit(RECIPES["gan"], TINY, GanTraining(), data, options(out, resume=True)))
+
+
 def test_resume_without_or_with_broken_state_is_a_sentence(data: ImageSet, tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
     with pytest.raises(TrainingError, match=r"no training state m\.state\.pt"):

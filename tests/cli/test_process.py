@@ -1,0 +1,72 @@
+"""The command line as a process of its own: exit status, streams, signals."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start(*args: object, **variables: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "studio", *map(str, args)],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*args: object) -> tuple[int, str, str]:
+    process = start(*args)
+    out, err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+
+def test_help_names_every_verb() -> None:
+    status, out, err = run("--help")
+    assert (status, err) == (0, "")
+    for verb in ("serve", "models", "sample", "walk", "train", "evaluate"):
+        assert verb in out
+
+
+def test_bad_input_is_status_two_and_one_sentence_without_traceback(library: Path) -> None:
+    assert run("sample", "nobody") == (2, "", "Unknown model 'nobody'; known: tiny.\n")
+
+
+def test_json_is_one_line_on_stdout_and_nothing_else(library: Path, tmp_path: Path) -> None:
+    status, out, err = run("sample", "tiny", "--count", 1, "--out", tmp_path, "--json")
+    assert (status, err) == (0, "")
+    assert out.count("\n") == 1
+    assert json.loads(out)["files"] == [str(tmp_path / "tiny-0.png")]
+
+
+def test_ctrl_c_ends_a_job_with_130_and_keeps_what_is_done(library: Path, tmp_path: Path) -> None:
+    process = start("sample", "tiny", "--count", 20_000, "--out", tmp_path / "out", STUDIO_MAX_COUNT="1024")
+    assert process.communicate(timeout=120)[1].startswith("count must be"), "the request bounds it, whatever the settings"
+
+    process = start("walk", "tiny", "--seeds", "1,2", "--frames", 600, "--size", 1024, "--out", tmp_path / "long.mp4")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob(".*.mp4")) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, "", "")
+    assert list(tmp_path.glob("*.mp4")) + list(tmp_path.glob(".*.mp4")) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_reader_that_goes_away_makes_no_traceback(library: Path) -> None:
+    process = start("models", "--json")
+    assert process.stdout is not None
+    process.stdout.close()
+    _, err = process.communicate(timeout=120) if False else (None, process.stderr.read())  # type: ignore[union-attr]
+    process.wait(timeout=120)
+    assert "Traceback" not in err

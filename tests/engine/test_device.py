@@ -1,0 +1,120 @@
+"""The device is found, its workers leave the rest of the process alone, and bfloat16 must earn its place."""
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import torch
+from sentences import assert_sentence
+from sketch import Sketch, SketchConfig
+
+from studio.core.errors import InvalidRequest
+from studio.engine.device import Precision, Workers, choose_device
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def four_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(4)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_the_cpu_is_always_there() -> None:
+    assert choose_device("cpu") == CPU
+
+
+def test_auto_is_a_device_that_is_there() -> None:
+    assert choose_device(choose_device("auto").type).type in ("cuda", "mps", "cpu")
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:99", "mps"])
+def test_a_device_that_is_not_there_is_one_sentence(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: name == "cuda:99")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    with pytest.raises(InvalidRequest) as refused:
+        choose_device(name)
+    assert_sentence(refused.value, "STUDIO_DEVICE", repr(name), "cpu")
+
+
+def test_workers_have_one_torch_thread_each_and_nobody_else_does(four_threads: None) -> None:
+    workers = Workers(CPU, 3)
+    assert workers.count == 3
+    together = threading.Barrier(3)
+
+    def threads_of_a_worker(_: int) -> int:
+        together.wait(10)
+        torch.ones(1000, 1000).sum()  # work that torch would split
+        return torch.get_num_threads()
+
+    assert workers.map(threads_of_a_worker, range(3)) == [1, 1, 1]
+    assert torch.get_num_threads() == 4
+    fresh: list[int] = []
+    thread = threading.Thread(target=lambda: fresh.append(torch.get_num_threads()))
+    thread.start()
+    thread.join(10)
+    assert fresh == [4]
+
+
+def test_torch_says_how_many_workers_there_are_where_the_settings_do_not(four_threads: None) -> None:
+    assert Workers(CPU, None).count == 4
+
+
+def test_results_come_in_order_and_errors_come_through() -> None:
+    workers = Workers(CPU, 2)
+    assert workers.map(lambda x: x * x, range(20)) == [x * x for x in range(20)]
+    with pytest.raises(ZeroDivisionError):
+        workers.map(lambda x: 1 // x, [1, 0])
+    assert workers.map(lambda x: x, [3]) == [3]
+
+
+def sketch() -> Sketch:
+    return Sketch(SketchConfig(), 0).eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize(
+    ("full", "half", "chosen", "runs"),
+    [(1.0, 0.5, True, 9), (1.0, 0.95, False, 9), (1.0, 1.5, False, 9), (1.0, 3.5, False, 3)],
+)
+def test_bfloat16_is_used_where_it_is_a_tenth_faster(
+    monkeypatch: pytest.MonkeyPatch, full: float, half: float, chosen: bool, runs: int
+) -> None:
+    times: list[float] = []
+
+    def timed(self: Precision, model: Sketch, w: torch.Tensor, in_half: bool) -> float:
+        times.append(half if in_half else full)
+        return times[-1]
+
+    monkeypatch.undo()  # the probe itself is wanted here
+    monkeypatch.setattr(Precision, "_time", timed)
+    precision = Precision(CPU)
+    precision.probe(sketch())
+    assert precision.half is chosen
+    assert len(times) == runs
+    precision.probe(sketch())
+    assert len(times) == runs  # once for a device
+
+
+def test_the_probe_runs_for_real(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    precision = Precision(CPU)
+    precision.probe(sketch())
+    assert precision.half in (True, False)
+
+
+def test_both_precisions_make_the_same_picture_but_for_rounding() -> None:
+    model, precision = sketch(), Precision(CPU)
+    w = torch.randn(1, model.layers, model.width, generator=torch.Generator().manual_seed(0))
+    precision.half = False
+    full = precision.synthesise(model, w)
+    precision.half = True
+    half = precision.synthesise(model, w).float()
+    assert not torch.equal(full, half)
+    assert float((full - half).abs().max()) < 0.1
+
+
+def test_mps_stays_in_float32() -> None:
+    assert Precision(torch.device("mps")).half is False
