@@ -24,6 +24,7 @@ from studio.training.data import balanced_labels
 from studio.training.recipe import RECIPES, Recipe, StepContext
 
 PENALTY_EVERY = 4  # steps
+DEEP = slice(2, None)  # maps on which pairs are compared: on shallow ones texture alone would pass for diversity
 STATISTICS_IMAGES = 512  # pictures from which the published model's batch norm statistics are measured
 
 
@@ -126,7 +127,7 @@ class GanTrainer:
         context.update(discriminator_loss, self.discriminator_optimiser)
         freeze(self.judging, True)
         generator_loss = -sum_of(f.mean() for f in discriminator.judge(fake_maps, labels, class_weight))
-        lack = lack_of_diversity(real_maps, fake_maps)
+        lack = lack_of_diversity(real_maps[DEEP], fake_maps[DEEP])
         context.update(generator_loss + self.config.diversity * lack, self.generator_optimiser)
         freeze(self.judging, False)
         return {

@@ -67,14 +67,12 @@ class Run:
     def identity(self) -> str:
         """What must agree between a state and the run that resumes from it, as JSON.
 
-        The trainer's numbers (learning rates, weights) may change on resume; its choices by name may not.
+        The trainer's settings (learning rates, weights, augmentation) may change on resume.
         """
-        settings = dataclasses.asdict(self.trainer_config)
         return json.dumps(
             {
                 "recipe": self.recipe.name,
                 **dataclasses.asdict(self.model_config),
-                **{name: value for name, value in settings.items() if isinstance(value, str)},
                 "classes": list(self.classes),
                 "batch": self.options.batch,
                 "seed": self.options.seed,
@@ -99,9 +97,14 @@ class Run:
         return _detached(state)
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Bring back what `state` saved."""
-        for name, module in self.trainer.modules().items():
-            module.load_state_dict(state["modules"][name])
+        """Bring back what `state` saved. Raises TrainingError where it was saved from other networks."""
+        try:
+            for name, module in self.trainer.modules().items():
+                module.load_state_dict(state["modules"][name])
+        except (KeyError, RuntimeError) as error:
+            raise TrainingError(
+                f"The saved networks do not fit this recipe's ({name}); resume with the settings they were trained with."
+            ) from error
         self.average.model.load_state_dict(state["average"])
         for name, optimiser in self.trainer.optimisers().items():
             rates = [group["lr"] for group in optimiser.param_groups]

@@ -1,0 +1,82 @@
+"""From a moved slider to the new picture on the screen, in a real Chromium; and the server's share of it."""
+
+import os
+import shutil
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.startup import app, free_port, wait_for_page
+from bench.table import Row
+from studio.engine import Engine, Seeded
+from studio.ui.explore_jobs import ExploreJobs
+
+MOVES = 40
+BAR_SCREEN = 300.0  # milliseconds
+BAR_SERVER = 60.0
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+PATIENCE = 120_000  # milliseconds for the first picture
+
+# Moves the slider as a hand does, and waits until another picture has been decoded and painted.
+MOVE = """async (value) => {
+  const slider = document.querySelector(".rail input[aria-label='range slider for Truncation']");
+  const picture = document.querySelector(".stage img");
+  const before = picture.src;
+  const start = performance.now();
+  slider.value = value;
+  slider.dispatchEvent(new Event("input", { bubbles: true }));
+  while (document.querySelector(".stage img").src === before) await new Promise(requestAnimationFrame);
+  await document.querySelector(".stage img").decode();
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return performance.now() - start;
+}"""
+
+
+def measure(model: str) -> Iterator[Row]:
+    """Milliseconds from a move of the truncation slider to the new picture, and of its handler alone."""
+    yield Row("slider moved → new picture on screen", _on_screen(model), "ms", BAR_SCREEN, note=f"median of {MOVES}")
+    yield Row("of it the server's handler", _on_server(model), "ms", BAR_SERVER, note=f"median of {MOVES}")
+
+
+def browser() -> str:
+    """The Chromium to drive: the environment's CHROMIUM, else the first one installed."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        raise SystemExit("No Chromium found; install one, or name it in the environment variable CHROMIUM.")
+    return found
+
+
+def _on_screen(model: str) -> float:
+    from playwright.sync_api import sync_playwright  # not needed by the other benchmarks
+
+    port = free_port()
+    with app(port) as process, sync_playwright() as playwright:
+        url = f"http://127.0.0.1:{port}/"
+        wait_for_page(url, process)
+        chromium = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": 1440, "height": 900})
+        page.goto(url)
+        page.wait_for_selector(".wall img", timeout=PATIENCE)
+        field = page.get_by_label("Model", exact=True)
+        if field.input_value() != Path(model).stem:
+            field.click()
+            page.get_by_role("option", name=Path(model).stem, exact=True).click()
+        page.wait_for_timeout(3000)
+        times = []
+        for move in range(MOVES + 5):
+            times.append(page.evaluate(MOVE, 0.3 + 0.02 * move))
+            page.wait_for_timeout(60)
+        chromium.close()
+    return statistics.median(times[5:])
+
+
+def _on_server(model: str) -> float:
+    jobs = ExploreJobs(Engine())
+    times = []
+    for move in range(MOVES + 5):
+        start = time.perf_counter()
+        for _ in jobs.live(model, Seeded(seed=1), 0.3 + 0.02 * move, 0.3, ["fine"]):
+            pass
+        times.append(1000 * (time.perf_counter() - start))
+    return statistics.median(times[5:])
