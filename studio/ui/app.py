@@ -13,7 +13,7 @@ from studio.ui.assets import script, style
 from studio.ui.classes_jobs import ClassesJobs
 from studio.ui.explore_jobs import ExploreJobs
 from studio.ui.film import FilmJobs
-from studio.ui.handlers import WORK, Parts, connect
+from studio.ui.handlers import Parts, Turns, connect
 from studio.ui.opening import CLASSES, EXPLORE, OpeningJobs
 from studio.ui.theme import theme
 
@@ -43,7 +43,12 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
 
 
 def _head() -> dict[str, Any]:
-    parts: dict[str, Any] = {"previous": gr.State(None), "tables": gr.State({}), "room": gr.State(EXPLORE)}
+    parts: dict[str, Any] = {
+        "previous": gr.State(None),
+        "tables": gr.State({}),
+        "room": gr.State(EXPLORE),
+        "turns": gr.State(Turns()),
+    }
     with gr.Row(elem_classes="masthead", equal_height=True):
         gr.HTML("<h1>Atelier</h1>", elem_classes="name", apply_default_css=False, min_width=110)
         parts["model"] = gr.Dropdown(
@@ -70,9 +75,13 @@ ABOUT = (
     "class_grid class_grid_view class_desk class_none class_route"
 )
 TABLE = "tables recent strip strip_view"
-PAINTED = f"seed {explore.HANG} {explore.SHOW}"
-MIXED = " ".join(f"class_{name}" for name in classes.HANG.split())
-RESTORED = f"model {ABOUT} {TABLE} tabs lock count truncation class_lock class_count class_truncation {PAINTED} {MIXED}"
+EXPLORED = "tabs kind seed lock truncation"
+RESTORED = " ".join(
+    dict.fromkeys(
+        f"model {ABOUT} {TABLE} tabs lock count truncation class_lock class_count class_truncation {explore.PAINTED} "
+        "class_seed class_stage class_status".split()
+    )
+)
 
 
 def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
@@ -80,25 +89,21 @@ def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
     opening = OpeningJobs(engine, seeing, mixing)
     long = explore.wire(parts, seeing, films) + classes.wire(parts, mixing, films)
     for trigger in (page.load, parts["look"].click):
-        looked = connect(trigger, opening.look, parts, f"model broken empty desk {_once(ABOUT)}")
-        long.append(connect(looked.success, seeing.first, parts, _once(PAINTED), **WORK))
-    chosen = connect(parts["model"].input, opening.choose, parts, _once(f"{ABOUT} {TABLE}"))
-    long.append(connect(chosen.success, seeing.repaint, parts, _once(PAINTED), **WORK))
-    follow = connect(chosen.success, mixing.follow, parts, classes.HANG, prefix=classes.PREFIX, **WORK)
-    entered = connect(parts["class_tab"].select, mixing.enter, parts, classes.HANG, prefix=classes.PREFIX, **WORK)
-    restored = connect(parts["dropped"].upload, opening.restore, parts, _once(RESTORED), **WORK)
-    explored = connect(
-        parts["class_explore_button"].click, opening.explore_mixture, parts, "tabs kind seed lock truncation"
-    )
-    long += [follow, entered, restored, connect(explored.success, seeing.repaint, parts, _once(PAINTED), **WORK)]
+        looked = connect(trigger, opening.look, parts, f"model broken empty desk {ABOUT}")
+        long.append(connect(looked.success, seeing.first, parts, explore.PAINTED, **explore.WALL))
+    chosen = connect(parts["model"].input, opening.choose, parts, f"{ABOUT} {TABLE}", trigger_mode="multiple")
+    mixture = connect(parts["class_explore_button"].click, opening.explore_mixture, parts, EXPLORED)
+    long += [
+        connect(chosen.success, seeing.repaint, parts, explore.PAINTED, **explore.WALL),
+        connect(chosen.success, mixing.follow, parts, classes.HANG, **classes.GRID),
+        connect(mixture.success, seeing.repaint, parts, explore.PAINTED, **explore.WALL),
+        connect(parts["class_tab"].select, mixing.enter, parts, classes.HANG, **classes.GRID),
+        connect(parts["dropped"].upload, opening.restore, parts, RESTORED, **explore.WALL),
+    ]
     for tab, room in ((parts["explore_tab"], EXPLORE), (parts["class_tab"], CLASSES)):
         connect(tab.select, opening.entering(room), parts, "room")
     for stop in (parts["stop"], parts["class_stop"]):
         stop.click(None, cancels=long, api_visibility="private")
-
-
-def _once(names: str) -> str:
-    return " ".join(dict.fromkeys(names.split()))
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:

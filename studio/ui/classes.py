@@ -10,7 +10,7 @@ from studio.ui.assets import script
 from studio.ui.classes_jobs import ClassesJobs
 from studio.ui.explore import picture_box, run_row, seed_row, truncation_slider
 from studio.ui.film import FilmJobs
-from studio.ui.handlers import LIVE, WORK, Parts, connect, status
+from studio.ui.handlers import FILM, LIVE, WORK, Parts, connect, status
 
 MIXER = (
     '<div class="mixer"><div class="rows"></div><div class="evens">'
@@ -19,6 +19,7 @@ MIXER = (
 )
 PREFIX = "class_"
 HANG = "seed stage grid grid_view status"
+GRID: dict[str, Any] = {**WORK, "prefix": PREFIX, "place": "grid"}
 
 
 def layout(settings: Settings) -> dict[str, Any]:
@@ -81,8 +82,11 @@ def _walk(settings: Settings) -> dict[str, Any]:
             gr.HTML("<h2>Walk from class to class</h2>", apply_default_css=False)
             parts["route"] = gr.CheckboxGroup([], label="Through", elem_classes="route")
             parts |= film.settings_row(settings)
-            with gr.Row(elem_classes="run-row"):
-                parts["walk_button"] = gr.Button("Render the walk", variant="primary", size="sm", min_width=120)
+            with gr.Row(elem_classes="film-row"):
+                parts["walk_button"] = gr.Button(
+                    "Render the walk", variant="primary", size="sm", min_width=130, scale=0
+                )
+                parts["film_status"] = gr.HTML(status(), elem_classes="status-box", min_width=160)
         parts |= film.screen()
     return parts
 
@@ -90,15 +94,13 @@ def _walk(settings: Settings) -> dict[str, Any]:
 def wire(parts: Parts, jobs: ClassesJobs, films: FilmJobs) -> list[Any]:
     """Connect the tab's events. → the jobs that Stop and Esc end."""
     tab: dict[str, Any] = {"prefix": PREFIX}
-    hand = parts["hand"]
-    last = {**WORK, "trigger_mode": "always_last"}
-    settled = connect(hand.class_repaint, jobs.repaint, parts, HANG, **tab, **last)
+    settled = connect(parts["hand"].class_repaint, jobs.repaint, parts, HANG, **GRID)
     long = [
         settled,
-        connect(parts["class_paint_button"].click, jobs.paint, parts, HANG, **tab, **WORK),
-        connect(parts["class_dice_button"].click, jobs.dice, parts, HANG, **tab, **WORK),
-        connect(parts["class_seed"].submit, jobs.repaint, parts, HANG, **tab, **WORK),
-        connect(parts["class_walk_button"].click, films.through_classes, parts, "screen film status", **tab, **WORK),
+        connect(parts["class_paint_button"].click, jobs.paint, parts, HANG, **GRID),
+        connect(parts["class_dice_button"].click, jobs.dice, parts, HANG, **GRID),
+        connect(parts["class_seed"].submit, jobs.repaint, parts, HANG, **GRID),
+        connect(parts["class_walk_button"].click, films.through_classes, parts, film.SHOW, **tab, **FILM),
     ]
     for trigger in (parts["mixture"].blend, parts["class_truncation"].input):
         connect(trigger, jobs.live, parts, "stage status", cancels=[settled], **tab, **LIVE)
@@ -106,5 +108,4 @@ def wire(parts: Parts, jobs: ClassesJobs, films: FilmJobs) -> list[Any]:
     connect(parts["class_grid_view"].pick, jobs.pick, parts, picked, trigger_mode="multiple", **tab)
     connect(parts["class_download_button"].click, jobs.download, parts, "outbox status", **tab)
     connect(parts["class_sheet_button"].click, jobs.download_grid, parts, "outbox status", **tab)
-    parts["class_seed"].input(None, js="() => true", outputs=parts["class_lock"], api_visibility="private")
     return long

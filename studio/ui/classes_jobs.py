@@ -8,7 +8,7 @@ from studio.core.errors import InvalidRequest
 from studio.core.progress import result_of
 from studio.engine import ClassesRequest, Engine, Picture, Sample, SampleRequest, Seeded
 from studio.ui import pictures
-from studio.ui.handlers import View, read_seed, roll, status
+from studio.ui.handlers import Raw, View, read_seed, roll, status
 from studio.ui.outbox import letter
 from studio.ui.pictures import Card
 from studio.ui.shelf import mixture_of, mixture_weights
@@ -20,14 +20,14 @@ class ClassesJobs:
 
     engine: Engine
 
-    def live(self, model: str, seed: str, mixture: Any, truncation: float) -> Iterator[View]:
+    def live(self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw) -> Iterator[View]:
         """While a slider moves: the picture of the mixture."""
         if not mixture_weights(mixture):
             yield {"status": status("Raise at least one class.")}
             return
         yield {"stage": pictures.stage(Card.of(self._mixed(model, seed, mixture, truncation))), "status": status()}
 
-    def _mixed(self, model: str, seed: str, mixture: Any, truncation: float) -> Sample:
+    def _mixed(self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw) -> Sample:
         weights = mixture_weights(mixture)
         if not weights:
             raise InvalidRequest("The mixture is empty; raise at least one class.")
@@ -35,7 +35,7 @@ class ClassesJobs:
         return result_of(self.engine.sample(request))[0]
 
     def enter(
-        self, model: str | None, grid: Sequence[Picture], seed: str, count: float, truncation: float, mixture: Any
+        self, model: str | None, grid: Sequence[Picture], seed: Raw, count: Raw, truncation: Raw, mixture: Raw
     ) -> Iterator[View]:
         """The grid that the tab opens with."""
         if model and not grid and mixture_weights(mixture):
@@ -46,32 +46,32 @@ class ClassesJobs:
         room: str,
         model: str | None,
         grid: Sequence[Picture],
-        seed: str,
-        count: float,
-        truncation: float,
-        mixture: Any,
+        seed: Raw,
+        count: Raw,
+        truncation: Raw,
+        mixture: Raw,
     ) -> Iterator[View]:
         """The grid of another model, where the tab is the one in view."""
         if room == "classes":
             yield from self.enter(model, grid, seed, count, truncation, mixture)
 
-    def paint(self, model: str, seed: str, lock: bool, count: float, truncation: float, mixture: Any) -> Iterator[View]:
+    def paint(self, model: Raw, seed: Raw, lock: bool, count: Raw, truncation: Raw, mixture: Raw) -> Iterator[View]:
         """The picture of the mixture, then the grid: of a seed by chance, or of the one that is locked."""
         yield from self._paint(model, read_seed(seed) if lock else roll(), count, truncation, mixture)
 
-    def repaint(self, model: str, seed: str, count: float, truncation: float, mixture: Any) -> Iterator[View]:
+    def repaint(self, model: Raw, seed: Raw, count: Raw, truncation: Raw, mixture: Raw) -> Iterator[View]:
         """The same of the seed that stands in the field."""
         yield from self._paint(model, read_seed(seed), count, truncation, mixture)
 
-    def dice(self, model: str, count: float, truncation: float, mixture: Any) -> Iterator[View]:
+    def dice(self, model: Raw, count: Raw, truncation: Raw, mixture: Raw) -> Iterator[View]:
         """The same of a seed by chance, locked or not."""
         yield from self._paint(model, roll(), count, truncation, mixture)
 
-    def _paint(self, model: str, seed: Any, count: Any, truncation: Any, mixture: Any) -> Iterator[View]:
+    def _paint(self, model: Raw, seed: Raw, count: Raw, truncation: Raw, mixture: Raw) -> Iterator[View]:
         request = ClassesRequest(model=model, seed=seed, count=count, truncation=truncation)
         yield from self.hang(request, mixture, request.seed)
 
-    def hang(self, request: ClassesRequest, mixture: Any, seed: int) -> Iterator[View]:
+    def hang(self, request: ClassesRequest, mixture: Raw, seed: int) -> Iterator[View]:
         """Paint the mixture's picture, then the grid, and show it as it fills."""
         job = self.engine.classes(request)
         rows = request.classes or self.engine.info(request.model).classes
@@ -87,7 +87,7 @@ class ClassesJobs:
                 "status": status("Painting" if progress.result is None else f"{len(cards)} pictures", progress),
             }
 
-    def pick(self, event: dict[str, Any], model: str, grid: Sequence[Picture], truncation: float) -> Iterator[View]:
+    def pick(self, event: dict[str, Any], model: Raw, grid: Sequence[Picture], truncation: Raw) -> Iterator[View]:
         """A click on a picture of the grid sets the seed and the class alone."""
         picture = next((picture for picture in grid if pictures.key(picture) == event.get("key")), None)
         if not isinstance(picture, Seeded):
@@ -96,7 +96,7 @@ class ClassesJobs:
         mixture = mixture_of(self.engine.info(model), picture.classes)
         yield {"seed": str(picture.seed), "mixture": mixture, "stage": pictures.stage(card), "lock": True}
 
-    def download(self, model: str, seed: str, mixture: Any, truncation: float, keep_recipe: bool) -> Iterator[View]:
+    def download(self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw, keep_recipe: bool) -> Iterator[View]:
         """The picture of the mixture as PNG."""
         sample = self._mixed(model, seed, mixture, truncation)
         name = f"{sample.recipe['model']} {pictures.caption(sample.picture)} {pictures.blend(sample.picture)}.png"
@@ -105,9 +105,7 @@ class ClassesJobs:
             "status": status(f"Saved {name}"),
         }
 
-    def download_grid(
-        self, model: str, seed: str, count: float, truncation: float, keep_recipe: bool
-    ) -> Iterator[View]:
+    def download_grid(self, model: Raw, seed: Raw, count: Raw, truncation: Raw, keep_recipe: bool) -> Iterator[View]:
         """The grid as one labelled sheet."""
         request = ClassesRequest(model=model, seed=read_seed(seed), count=count, truncation=truncation)
         grid = result_of(self.engine.classes(request))

@@ -18,7 +18,7 @@ from studio.core.errors import StudioError
 from studio.core.images import save_png
 from studio.engine import ClassesRequest, Engine, SampleRequest, WalkRequest
 from studio.ui.film import cache_folder
-from studio.ui.handlers import STUMBLED, WORK, notice
+from studio.ui.handlers import STUMBLED, Raw, notice
 
 SCHEMAS: Mapping[str, dict[str, Any]] = {
     "model": {"type": "string"},
@@ -34,6 +34,7 @@ SCHEMAS: Mapping[str, dict[str, Any]] = {
     "format": {"type": "string", "enum": ["mp4", "gif"]},
     "loop": {"type": "boolean"},
 }
+API: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 2}
 _log = logging.getLogger(__name__)
 
 
@@ -69,7 +70,7 @@ def _endpoint(name: str, answer: Callable[..., Iterator[Any]], output: Any) -> N
 
     call.__signature__ = inspect.signature(answer)  # type: ignore[attr-defined]  # gives the client its names
     gr.Button(visible=False).click(
-        call, inputs, output, api_name=name, api_description=inspect.getdoc(answer), show_progress="hidden", **WORK
+        call, inputs, output, api_name=name, api_description=inspect.getdoc(answer), show_progress="hidden", **API
     )
 
 
@@ -84,7 +85,7 @@ def _models(engine: Engine) -> Callable[[], Iterator[list[dict[str, Any]]]]:
 
 def _sample(engine: Engine) -> Callable[..., Iterator[list[str]]]:
     def sample(
-        model: str, seed: int = 0, count: int = 16, truncation: float = 0.8, classes: object = ""
+        model: Raw, seed: Raw = 0, count: Raw = 16, truncation: Raw = 0.8, classes: Raw = ""
     ) -> Iterator[list[str]]:
         """Pictures of the seeds seed … seed + count − 1 as PNG files that carry their recipe, more with each step."""
         request = SampleRequest(model=model, seed=seed, count=count, truncation=truncation, classes=_weights(classes))
@@ -101,15 +102,15 @@ def _sample(engine: Engine) -> Callable[..., Iterator[list[str]]]:
 
 def _walk(engine: Engine) -> Callable[..., Iterator[str | None]]:
     def walk(
-        model: str,
-        seeds: object,
-        frames: int = 120,
-        fps: int = 30,
-        truncation: float = 0.8,
-        classes: object = "",
-        space: str = "w",
-        format: str = "mp4",  # noqa: A002 - the request's own name for it
-        loop: bool = True,
+        model: Raw,
+        seeds: Raw,
+        frames: Raw = 120,
+        fps: Raw = 30,
+        truncation: Raw = 0.8,
+        classes: Raw = "",
+        space: Raw = "w",
+        format: Raw = "mp4",  # noqa: A002 - the request's own name for it
+        loop: Raw = True,
     ) -> Iterator[str | None]:
         """A film through the pictures of the seeds. Nothing comes while it is made, the file at the end."""
         request = WalkRequest(
@@ -131,7 +132,7 @@ def _walk(engine: Engine) -> Callable[..., Iterator[str | None]]:
 
 def _classes(engine: Engine) -> Callable[..., Iterator[str | None]]:
     def classes(
-        model: str, seed: int = 0, count: int = 8, truncation: float = 0.8, classes: object = ""
+        model: Raw, seed: Raw = 0, count: Raw = 8, truncation: Raw = 0.8, classes: Raw = ""
     ) -> Iterator[str | None]:
         """A labelled sheet, classes × seeds, as a PNG that carries its recipe."""
         rows = words.names(classes) if isinstance(classes, str) else classes
@@ -148,7 +149,7 @@ def _classes(engine: Engine) -> Callable[..., Iterator[str | None]]:
     return classes
 
 
-def _weights(classes: object) -> object:
+def _weights(classes: Raw) -> Raw:
     return words.weights(classes) if isinstance(classes, str) else classes or {}
 
 

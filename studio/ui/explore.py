@@ -9,10 +9,13 @@ from studio.ui import film, pictures, shelf, strip
 from studio.ui.assets import script
 from studio.ui.explore_jobs import ExploreJobs
 from studio.ui.film import FilmJobs
-from studio.ui.handlers import LIVE, WORK, Parts, connect, status
+from studio.ui.handlers import FILM, LIVE, WORK, Parts, connect, status
 
 SHOW = "current stage recent recent_view radius groups"
 HANG = "wall wall_view status"
+PAINTED = f"seed {HANG} {SHOW}"
+EACH: dict[str, Any] = {"trigger_mode": "multiple"}
+WALL: dict[str, Any] = {**WORK, "place": "wall"}
 
 
 def layout(settings: Settings) -> dict[str, Any]:
@@ -134,36 +137,32 @@ def _walk(settings: Settings) -> dict[str, Any]:
             gr.HTML("<h2>Walk</h2>", apply_default_css=False)
             parts["strip_view"] = picture_box("strip-box", pictures.row((), "strip"))
             parts |= film.settings_row(settings)
-            with gr.Row(elem_classes="run-row"):
-                parts["walk_button"] = gr.Button("Render the walk", variant="primary", size="sm", min_width=120)
-                parts["clear_button"] = gr.Button("Clear", size="sm", min_width=60)
+            with gr.Row(elem_classes="film-row"):
+                parts["walk_button"] = gr.Button(
+                    "Render the walk", variant="primary", size="sm", min_width=130, scale=0
+                )
+                parts["clear_button"] = gr.Button("Clear", size="sm", min_width=60, scale=0)
+                parts["film_status"] = gr.HTML(status(), elem_classes="status-box", min_width=160)
         parts |= film.screen()
     return parts
 
 
 def wire(parts: Parts, jobs: ExploreJobs, films: FilmJobs) -> list[Any]:
     """Connect the tab's events. → the jobs that Stop and Esc end."""
-    painted = f"seed {HANG} {SHOW}"
+    settled = connect(parts["hand"].settle, jobs.settle, parts, f"{HANG} {SHOW} strip strip_view", **WALL)
+    repaints = (parts["hand"].repaint, parts["seed"].submit, parts["kind"].input)
     long = [
-        connect(parts["paint_button"].click, jobs.paint, parts, painted, **WORK),
-        connect(parts["dice_button"].click, jobs.dice, parts, painted, **WORK),
-        connect(parts["vary_button"].click, jobs.vary, parts, HANG, **WORK),
-        connect(parts["walk_button"].click, films.through_pictures, parts, "screen film status", **WORK),
-        settled := connect(
-            parts["hand"].settle, jobs.settle, parts, f"{HANG} {SHOW} strip strip_view", **{**WORK, **LAST}
-        ),
+        settled,
+        connect(parts["paint_button"].click, jobs.paint, parts, PAINTED, **WALL),
+        connect(parts["dice_button"].click, jobs.dice, parts, PAINTED, **WALL),
+        *(connect(trigger, jobs.repaint, parts, PAINTED, **WALL) for trigger in repaints),
+        connect(parts["vary_button"].click, jobs.vary, parts, HANG, **WALL),
+        connect(parts["walk_button"].click, films.through_pictures, parts, film.SHOW, **FILM),
     ]
-    for trigger in (parts["hand"].repaint, parts["seed"].submit, parts["kind"].input):
-        long.append(connect(trigger, jobs.repaint, parts, painted, **{**WORK, **LAST}))
     for name in ("truncation", "radius", "groups"):
         connect(parts[name].input, jobs.live, parts, "stage", cancels=[settled], **LIVE)
-    parts["seed"].input(None, js="() => true", outputs=parts["lock"], api_visibility="private")
     _clicks(parts, jobs)
     return long
-
-
-LAST = {"trigger_mode": "always_last"}
-EACH = {"trigger_mode": "multiple"}
 
 
 def _clicks(parts: Parts, jobs: ExploreJobs) -> None:

@@ -9,7 +9,7 @@ from studio.core.images import tile
 from studio.core.progress import result_of
 from studio.engine import Engine, Mix, Picture, Sample, SampleRequest, Variation
 from studio.ui import pictures
-from studio.ui.handlers import View, read_seed, roll, status
+from studio.ui.handlers import Raw, View, read_seed, roll, status
 from studio.ui.outbox import letter
 from studio.ui.pictures import Card, key
 from studio.ui.shelf import chosen_weights
@@ -27,13 +27,13 @@ class ExploreJobs:
     engine: Engine
 
     def paint(
-        self, model: str, seed: str, lock: bool, count: float, truncation: float, kind: str, mixture: Any, recent: Cards
+        self, model: Raw, seed: Raw, lock: bool, count: Raw, truncation: Raw, kind: Raw, mixture: Raw, recent: Cards
     ) -> Iterator[View]:
         """A new wall: of a seed by chance, or of the one that is locked."""
         yield from self._paint(model, read_seed(seed) if lock else roll(), count, truncation, kind, mixture, recent)
 
     def repaint(
-        self, model: str, seed: str, count: float, truncation: float, kind: str, mixture: Any, recent: Cards
+        self, model: Raw, seed: Raw, count: Raw, truncation: Raw, kind: Raw, mixture: Raw, recent: Cards
     ) -> Iterator[View]:
         """The wall of the seed that stands in the field."""
         yield from self._paint(model, read_seed(seed), count, truncation, kind, mixture, recent)
@@ -42,25 +42,23 @@ class ExploreJobs:
         self,
         model: str | None,
         wall: Sequence[Picture],
-        seed: str,
-        count: float,
-        truncation: float,
-        kind: str,
-        mixture: Any,
+        seed: Raw,
+        count: Raw,
+        truncation: Raw,
+        kind: Raw,
+        mixture: Raw,
         recent: Cards,
     ) -> Iterator[View]:
         """The wall that the page opens with."""
         if model and not wall:
             yield from self._paint(model, read_seed(seed), count, truncation, kind, mixture, recent)
 
-    def dice(
-        self, model: str, count: float, truncation: float, kind: str, mixture: Any, recent: Cards
-    ) -> Iterator[View]:
+    def dice(self, model: Raw, count: Raw, truncation: Raw, kind: Raw, mixture: Raw, recent: Cards) -> Iterator[View]:
         """A wall of a seed by chance, locked or not."""
         yield from self._paint(model, roll(), count, truncation, kind, mixture, recent)
 
     def _paint(
-        self, model: str, seed: Any, count: Any, truncation: Any, kind: Any, mixture: Any, recent: Cards
+        self, model: Raw, seed: Raw, count: Raw, truncation: Raw, kind: Raw, mixture: Raw, recent: Cards
     ) -> Iterator[View]:
         request = SampleRequest(
             model=model, seed=seed, count=count, truncation=truncation, classes=chosen_weights(kind, mixture)
@@ -102,27 +100,25 @@ class ExploreJobs:
             view["groups"] = list(card.picture.groups)
         return view
 
-    def card(self, model: str, picture: Picture, truncation: float) -> Card:
+    def card(self, model: Raw, picture: Picture, truncation: Raw) -> Card:
         return Card.of(self._sample(model, picture, truncation))
 
-    def _sample(self, model: str, picture: Picture, truncation: float) -> Sample:
-        return result_of(self.engine.sample(SampleRequest(model=model, truncation=truncation, pictures=[picture])))[0]
+    def _sample(self, model: Raw, picture: Picture, truncation: Raw) -> Sample:
+        return result_of(self.engine.sample(SampleRequest(model=model, truncation=truncation, pictures=(picture,))))[0]
 
-    def live(
-        self, model: str, current: Picture | None, truncation: float, radius: float, groups: Sequence[str]
-    ) -> Iterator[View]:
+    def live(self, model: Raw, current: Picture | None, truncation: Raw, radius: Raw, groups: Raw) -> Iterator[View]:
         """While a slider moves: the current picture alone."""
         if current is not None:
             yield {"stage": pictures.stage(self.card(model, tuned(current, radius, groups), truncation))}
 
     def settle(
         self,
-        model: str,
+        model: Raw,
         wall: Sequence[Picture],
         current: Picture | None,
-        truncation: float,
-        radius: float,
-        groups: Sequence[str],
+        truncation: Raw,
+        radius: Raw,
+        groups: Raw,
         strip: Cards,
         recent: Cards,
     ) -> Iterator[View]:
@@ -132,60 +128,59 @@ class ExploreJobs:
         now = tuned(current, radius, groups)
         yield self.show(self.card(model, now, truncation), recent)
         request = SampleRequest(
-            model=model, truncation=truncation, pictures=[tuned(picture, radius, ()) for picture in wall]
+            model=model, truncation=truncation, pictures=tuple(tuned(picture, radius, ()) for picture in wall)
         )
         for view, _ in self.hang(request, now):
             yield view
         if strip:
             yield strip_view(self._cards(model, [card.picture for card in strip], truncation))
 
-    def _cards(self, model: str, wanted: Sequence[Picture], truncation: float) -> Cards:
-        job = self.engine.sample(SampleRequest(model=model, truncation=truncation, pictures=wanted))
+    def _cards(self, model: Raw, wanted: Sequence[Picture], truncation: Raw) -> Cards:
+        job = self.engine.sample(SampleRequest(model=model, truncation=truncation, pictures=tuple(wanted)))
         return tuple(Card.of(sample) for sample in result_of(job))
 
     def pick(
         self,
         event: dict[str, Any],
-        model: str,
+        model: Raw,
         wall: Sequence[Picture],
         strip: Cards,
         recent: Cards,
-        truncation: float,
+        truncation: Raw,
     ) -> Iterator[View]:
         """A click on a picture makes it the current one."""
         picture = found(event, [*wall, *pictures_of(strip), *pictures_of(recent)])
         yield self.show(self.card(model, picture, truncation), recent)
 
-    def vary(
-        self, model: str, current: Picture | None, radius: float, count: float, truncation: float
-    ) -> Iterator[View]:
+    def vary(self, model: Raw, current: Picture | None, radius: Raw, count: Raw, truncation: Raw) -> Iterator[View]:
         """A wall of neighbours of the current picture."""
         base = there(current)
         first = roll()
-        neighbours = [Variation(of=base, radius=radius, seed=first + index) for index in range(int(count))]
+        wanted = SampleRequest(model=model, count=count).count
+        neighbours = tuple(Variation(of=base, radius=radius, seed=first + index) for index in range(wanted))
         request = SampleRequest(model=model, truncation=truncation, pictures=neighbours)
         for view, _ in self.hang(request, base):
             yield view
 
     def choose_second(
-        self, event: dict[str, Any], model: str, wall: Sequence[Picture], truncation: float
+        self, event: dict[str, Any], model: Raw, wall: Sequence[Picture], truncation: Raw
     ) -> Iterator[View]:
         """A picture of the wall becomes the other one of a mix."""
         card = self.card(model, found(event, wall), truncation)
         yield {"partner": card.picture, "partner_view": pictures.second(card)}
 
-    def hold(self, model: str, current: Picture | None, truncation: float) -> Iterator[View]:
+    def hold(self, model: Raw, current: Picture | None, truncation: Raw) -> Iterator[View]:
         """The current picture becomes the other one of a mix."""
         card = self.card(model, there(current), truncation)
         yield {"partner": card.picture, "partner_view": pictures.second(card)}
 
     def mix(
         self,
-        model: str,
+        model: Raw,
         current: Picture | None,
         partner: Picture | None,
-        groups: Sequence[str],
-        truncation: float,
+        groups: Raw,
+        truncation: Raw,
         recent: Cards,
     ) -> Iterator[View]:
         """The current picture with the other one's styles becomes the current one."""
@@ -197,16 +192,16 @@ class ExploreJobs:
         yield {**self.show(self.card(model, mixed, truncation), recent), "status": status("Mixed")}
 
     def gather(
-        self, event: dict[str, Any], model: str, wall: Sequence[Picture], strip: Cards, truncation: float
+        self, event: dict[str, Any], model: Raw, wall: Sequence[Picture], strip: Cards, truncation: Raw
     ) -> Iterator[View]:
         """A picture of the wall joins the walk."""
         yield self._gather(model, found(event, wall), strip, truncation)
 
-    def gather_current(self, model: str, current: Picture | None, strip: Cards, truncation: float) -> Iterator[View]:
+    def gather_current(self, model: Raw, current: Picture | None, strip: Cards, truncation: Raw) -> Iterator[View]:
         """The current picture joins the walk."""
         yield self._gather(model, there(current), strip, truncation)
 
-    def _gather(self, model: str, picture: Picture, strip: Cards, truncation: float) -> View:
+    def _gather(self, model: Raw, picture: Picture, strip: Cards, truncation: Raw) -> View:
         if len(strip) >= MAX_STRIP:
             raise InvalidRequest(f"A walk here has at most {MAX_STRIP} pictures; take one out first.")
         if picture in pictures_of(strip):
@@ -215,13 +210,13 @@ class ExploreJobs:
 
     def download(
         self,
-        model: str,
+        model: Raw,
         current: Picture | None,
-        seed: str,
-        count: float,
-        truncation: float,
-        kind: str,
-        mixture: Any,
+        seed: Raw,
+        count: Raw,
+        truncation: Raw,
+        kind: Raw,
+        mixture: Raw,
         keep_recipe: bool,
     ) -> Iterator[View]:
         """The current picture as PNG. Its recipe holds the settings of the page and the picture's own lineage."""
@@ -237,11 +232,9 @@ class ExploreJobs:
         name = f"{sample.recipe['model']} {pictures.caption(sample.picture)}.png"
         yield {"outbox": letter(name, sample.image, recipe), "status": status(f"Saved {name}")}
 
-    def download_wall(
-        self, model: str, wall: Sequence[Picture], truncation: float, keep_recipe: bool
-    ) -> Iterator[View]:
+    def download_wall(self, model: Raw, wall: Sequence[Picture], truncation: Raw, keep_recipe: bool) -> Iterator[View]:
         """The whole wall on one sheet."""
-        request = SampleRequest(model=model, truncation=truncation, pictures=list(wall) or None)
+        request = SampleRequest(model=model, truncation=truncation, pictures=tuple(wall) or None)
         samples = result_of(self.engine.sample(request))
         columns = next(side for side in range(1, len(samples) + 1) if side * side >= len(samples))
         sheet = tile([sample.image for sample in samples], columns)
@@ -250,7 +243,7 @@ class ExploreJobs:
         yield {"outbox": letter(name, sheet, recipe), "status": status(f"Saved {name}")}
 
 
-def tuned(picture: Picture, radius: float, groups: Sequence[str]) -> Picture:
+def tuned(picture: Picture, radius: Raw, groups: Raw) -> Picture:
     """A picture under the sliders: a variation at their radius, a mix in their groups, any other as it is."""
     if isinstance(picture, Variation):
         return Variation(of=picture.of, radius=radius, seed=picture.seed)

@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -13,29 +13,34 @@ from gradio.utils import get_upload_folder
 from PIL import Image
 
 from studio.core.errors import InvalidRequest
-from studio.engine import Engine, WalkRequest
+from studio.engine import Engine, Seeded, WalkRequest
 from studio.settings import Settings
 from studio.ui import pictures
-from studio.ui.handlers import View, read_seed, status
+from studio.ui.handlers import Raw, View, read_seed, status
 from studio.ui.pictures import Card
 
 MOMENT = 0.08  # seconds between two frames that are shown while a film is made
-SPACES = {"Smooth (w)": "w", "Round (z)": "z"}
+SHOW = "screen film film_status"
+SPACES = {"Smooth": "w", "Arcs": "z"}
 
 
 def settings_row(settings: Settings) -> dict[str, Any]:
     """The controls of a film. → parts by name."""
     sizes = [("As painted", 0)] + [(f"{side} px", side) for side in (256, 512, 1024) if side <= settings.max_size]
     with gr.Row(elem_classes="film-settings"):
-        parts = {
+        return {
             "frames": gr.Slider(8, settings.max_frames, 120, step=1, label="Frames", min_width=150, buttons=[]),
-            "fps": gr.Slider(6, 50, 30, step=1, label="Frames a second", min_width=150, buttons=[]),
+            "fps": gr.Slider(6, 50, 30, step=1, label="Frames / s", min_width=150, buttons=[]),
             "format": gr.Radio([("MP4", "mp4"), ("GIF", "gif")], value="mp4", label="Format", min_width=110),
             "size": gr.Dropdown(sizes, value=0, label="Side", min_width=110),
-            "space": gr.Radio(list(SPACES.items()), value="w", label="Way", min_width=180),
-            "loop": gr.Checkbox(True, label="Back to the start", min_width=120),
+            "space": gr.Radio(list(SPACES.items()), value="w", label="Way between", min_width=150),
+            "loop": gr.Checkbox(True, label="Loop", min_width=70, elem_classes="loop"),
         }
-    return parts
+
+
+def render_button() -> Any:
+    """The button that starts a film."""
+    return gr.Button("Render the walk", variant="primary", size="sm", min_width=130, scale=0)
 
 
 def screen() -> dict[str, Any]:
@@ -60,15 +65,15 @@ class FilmJobs:
 
     def through_pictures(
         self,
-        model: str,
+        model: Raw,
         strip: tuple[Card, ...],
-        truncation: float,
-        frames: float,
-        fps: float,
-        format: str,  # noqa: A002 - the request's own name for it
-        size: int,
-        space: str,
-        loop: bool,
+        truncation: Raw,
+        frames: Raw,
+        fps: Raw,
+        format: Raw,  # noqa: A002 - the request's own name for it
+        size: Raw,
+        space: Raw,
+        loop: Raw,
     ) -> Iterator[View]:
         """A film through the pictures of the strip."""
         if len(strip) < 2:
@@ -76,7 +81,7 @@ class FilmJobs:
         yield from self.film(
             WalkRequest(
                 model=model,
-                pictures=[card.picture for card in strip],
+                pictures=tuple(card.picture for card in strip),
                 truncation=truncation,
                 **_settings(frames, fps, format, size, space, loop),
             )
@@ -84,16 +89,16 @@ class FilmJobs:
 
     def through_classes(
         self,
-        model: str,
-        route: Sequence[str],
-        seed: str,
-        truncation: float,
-        frames: float,
-        fps: float,
-        format: str,  # noqa: A002
-        size: int,
-        space: str,
-        loop: bool,
+        model: Raw,
+        route: Raw,
+        seed: Raw,
+        truncation: Raw,
+        frames: Raw,
+        fps: Raw,
+        format: Raw,  # noqa: A002
+        size: Raw,
+        space: Raw,
+        loop: Raw,
     ) -> Iterator[View]:
         """A film of one seed from class to class."""
         if len(route) < 2:
@@ -101,7 +106,7 @@ class FilmJobs:
         yield from self.film(
             WalkRequest(
                 model=model,
-                pictures=[{"seed": read_seed(seed), "classes": {name: 1.0}} for name in route],
+                pictures=tuple(Seeded(seed=read_seed(seed), classes={name: 1.0}) for name in route),
                 truncation=truncation,
                 **_settings(frames, fps, format, size, space, loop),
             )
@@ -117,18 +122,18 @@ class FilmJobs:
                 yield {
                     "screen": projection(progress.result, request.format),
                     "film": gr.DownloadButton(value=str(progress.result), visible=True),
-                    "status": status(f"{request.frames} frames in {now - began:.1f} s"),
+                    "film_status": status(f"{request.frames} frames in {now - began:.1f} s"),
                 }
             elif now - shown >= MOMENT:
                 shown = now
                 left = (now - began) / progress.step * (request.frames - progress.step)
                 yield {
                     "screen": _frame(progress.preview, progress.step),
-                    "status": status(f"Walking, {left:.0f} s left: frame", progress),
+                    "film_status": status(f"Walking, {left:.0f} s left: frame", progress),
                 }
 
 
-def _settings(frames: float, fps: float, form: str, size: int, space: str, loop: bool) -> dict[str, Any]:
+def _settings(frames: Raw, fps: Raw, form: Raw, size: Raw, space: Raw, loop: Raw) -> dict[str, Any]:
     return {"frames": frames, "fps": fps, "format": form, "size": size or None, "space": space, "loop": loop}
 
 
@@ -136,7 +141,7 @@ def _frame(image: Image.Image, step: int) -> str:
     return f'<div class="screen"><img src="{pictures.data_uri(image)}" alt="Frame {step} of the walk"></div>'
 
 
-def projection(file: Path, form: str) -> str:
+def projection(file: Path, form: Raw) -> str:
     """A finished film, playing."""
     address = f"gradio_api/file={escape(file.as_posix())}"
     if form == "gif":

@@ -39,6 +39,12 @@ document.addEventListener("drop", (event) => {
   field.dispatchEvent(new Event("change", { bubbles: true }));
 }, true);
 
+// A seed that is typed or pasted is meant: its lock closes.
+document.addEventListener("input", (event) => {
+  const lock = event.target.closest?.("textarea") && event.target.closest(".seed-row")?.querySelector(".lock input");
+  if (lock && !lock.checked) lock.click();
+});
+
 const resting = {};
 const rests = (name, pause) => {
   clearTimeout(resting[name]);

@@ -20,18 +20,39 @@ from studio.core.progress import Progress
 
 View: TypeAlias = dict[str, Any]
 Parts: TypeAlias = Mapping[str, Any]
+Raw: TypeAlias = Any
+"""A value as the page or a stranger sends it; the engine's requests validate it."""
 Handler: TypeAlias = Callable[..., Iterator[View]]
 
-LIVE = {"concurrency_id": "live", "concurrency_limit": 4, "trigger_mode": "always_last"}
-WORK = {"concurrency_id": "work", "concurrency_limit": 2}
+LIVE: dict[str, Any] = {"concurrency_id": "live", "concurrency_limit": 4, "trigger_mode": "always_last"}
+WORK: dict[str, Any] = {"concurrency_id": "work", "concurrency_limit": 4, "trigger_mode": "multiple"}
+FILM: dict[str, Any] = {"concurrency_id": "film", "concurrency_limit": 2}
 STUMBLED = "The studio stumbled over this; the log of the server says why. Nothing of yours is lost."
 _log = logging.getLogger(__name__)
 
 
-def connect(trigger: Any, handler: Handler, parts: Parts, outputs: str, *, prefix: str = "", **options: Any) -> Any:
+class Turns:
+    """Of a session's jobs that fill the same place only the newest goes on. Lives in the session's state."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def take(self, place: str) -> Callable[[], bool]:
+        """Claim a place. → whether the claim still holds."""
+        number = self._numbers[place] = self._numbers.get(place, 0) + 1
+        return lambda: self._numbers[place] == number
+
+    def __deepcopy__(self, memo: object) -> "Turns":
+        return Turns()  # a session's own
+
+
+def connect(
+    trigger: Any, handler: Handler, parts: Parts, outputs: str, *, prefix: str = "", place: str = "", **options: Any
+) -> Any:
     """Let an event run a handler. outputs: the names of what it may show, with spaces between. → the dependency.
 
     prefix: of the parts' names that belong to the handler's tab; a part without it belongs to the whole page.
+    place: what the handler fills; it ends where a newer one begins to fill the same.
     """
 
     def part(name: str) -> Any:
@@ -41,42 +62,45 @@ def connect(trigger: Any, handler: Handler, parts: Parts, outputs: str, *, prefi
     shown = {name: part(name) for name in outputs.split()}
     options = {"show_progress": "hidden", "api_visibility": "private", **options}
     return trigger(
-        fn=_for_gradio(handler, names, shown),
-        inputs=[part(name) for name in names],
+        fn=_for_gradio(handler, names, shown, place),
+        inputs=[parts["turns"], *(part(name) for name in names)],
         outputs=list(shown.values()),
         **options,
     )
 
 
-def _for_gradio(handler: Handler, names: list[str], shown: Parts) -> Callable[..., Iterator[dict[Any, Any]]]:
+def _for_gradio(
+    handler: Handler, names: list[str], shown: Parts, place: str
+) -> Callable[..., Iterator[dict[Any, Any]]]:
     """The handler with values by position and components as keys."""
 
-    def views(given: dict[str, Any]) -> Iterator[dict[Any, Any]]:
+    def views(turns: Turns, given: dict[str, Any]) -> Iterator[dict[Any, Any]]:
+        ours = turns.take(place) if place else lambda: True
         try:
             with closing(handler(**given)) as steps:  # type: ignore[type-var]  # a generator, as the docstring says
                 for view in steps:
+                    if not ours():
+                        return
                     yield {shown[name]: value for name, value in view.items()}
         except StudioError as error:
             raise notice(error) from None
-        except (gr.Error, GeneratorExit):
-            raise
         except Exception:
             _log.exception("A handler of the page failed.")
-            raise gr.Error(STUMBLED, title="Sorry", print_exception=False) from None
+            raise gr.Error(STUMBLED, print_exception=False) from None
 
-    def plain(*values: Any) -> Iterator[dict[Any, Any]]:
-        yield from views(dict(zip(names, values, strict=True)))
+    def plain(turns: Turns, *values: Any) -> Iterator[dict[Any, Any]]:
+        yield from views(turns, dict(zip(names, values, strict=True)))
 
-    def with_event(event: gr.EventData, *values: Any) -> Iterator[dict[Any, Any]]:
+    def with_event(event: gr.EventData, turns: Turns, *values: Any) -> Iterator[dict[Any, Any]]:
         sent = event._data if isinstance(event._data, dict) else {}
-        yield from views({**dict(zip(names, values, strict=True)), "event": sent})
+        yield from views(turns, {**dict(zip(names, values, strict=True)), "event": sent})
 
     return with_event if "event" in inspect.signature(handler).parameters else plain
 
 
 def notice(error: StudioError) -> gr.Error:
     """A refusal as the page shows it: one sentence."""
-    return gr.Error(escape(str(error)), title="That cannot be done", duration=8, print_exception=False)
+    return gr.Error(escape(str(error)), duration=8, print_exception=False)
 
 
 def status(text: str = "", progress: Progress[Any] | None = None) -> str:
@@ -89,7 +113,7 @@ def status(text: str = "", progress: Progress[Any] | None = None) -> str:
     )
 
 
-def read_seed(text: object) -> object:
+def read_seed(text: Raw) -> Raw:
     """The number in a field for seeds; what is none goes on as it is, to be refused with a sentence."""
     digits = str(text or "").strip()
     return int(digits) if re.fullmatch(r"-?[0-9]{1,30}", digits) else digits

@@ -12,7 +12,7 @@ from studio.engine import ClassesRequest, Engine, ModelInfo, Picture, SampleRequ
 from studio.ui import pictures, shelf
 from studio.ui.classes_jobs import ClassesJobs
 from studio.ui.explore_jobs import Cards, ExploreJobs
-from studio.ui.handlers import Handler, View, status
+from studio.ui.handlers import Handler, Raw, View, status
 from studio.ui.strip import strip_view
 
 EXPLORE, CLASSES = "explore", "classes"
@@ -50,13 +50,13 @@ class OpeningJobs:
         yield view
 
     def choose(
-        self, model: str, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
+        self, model: Raw, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
     ) -> Iterator[View]:
         """Another model. What lay on the table stays with the one before."""
         yield self._switch(model, previous, tables, strip, recent)
 
     def _switch(
-        self, model: str, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
+        self, model: Raw, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
     ) -> View:
         view = _about(self.engine.info(model))
         if model == previous:
@@ -122,7 +122,7 @@ class OpeningJobs:
 
         return enter
 
-    def explore_mixture(self, class_seed: str, class_truncation: float) -> Iterator[View]:
+    def explore_mixture(self, class_seed: Raw, class_truncation: Raw) -> Iterator[View]:
         """The mixture of the Classes tab as the class of the Explore tab."""
         yield {
             "tabs": gr.Tabs(selected=EXPLORE),

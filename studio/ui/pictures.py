@@ -167,7 +167,8 @@ def class_grid(rows: Sequence[str], seeds: Sequence[int], cards: Sequence[Card])
         cells += ['<div class="free"></div>'] * (len(seeds) - len(cells))
         body += f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
     sides = f"--rows:{max(len(rows), 1)};--columns:{max(len(seeds), 1)}"
-    return f'<div class="classes" style="{sides}"><table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    table = f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="classes" style="{sides}">{table}</div>'
 
 
 def grid_cards(grid: ClassGrid) -> list[Card]:

@@ -18,10 +18,10 @@ class Grey(FeatureNet):
 
     def __init__(self) -> None:
         super().__init__()
-        self.register_buffer("scale", torch.ones(1))
+        self.scale = torch.nn.Parameter(torch.ones(1))
 
     def pooled_and_maps(self, x: Tensor) -> Features:
-        pooled = torch.nn.functional.adaptive_avg_pool2d(x.mean(1, keepdim=True), 4).flatten(1)
+        pooled = torch.nn.functional.adaptive_avg_pool2d(self.scale * x.mean(1, keepdim=True), 4).flatten(1)
         return Features(pooled, (unit_rows(pooled),))
 
 

@@ -8,8 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -48,10 +46,7 @@ def test_json_is_one_line_on_stdout_and_nothing_else(library: Path, tmp_path: Pa
     assert json.loads(out)["files"] == [str(tmp_path / "tiny-0.png")]
 
 
-def test_ctrl_c_ends_a_job_with_130_and_keeps_what_is_done(library: Path, tmp_path: Path) -> None:
-    process = start("sample", "tiny", "--count", 20_000, "--out", tmp_path / "out", STUDIO_MAX_COUNT="1024")
-    assert process.communicate(timeout=120)[1].startswith("count must be"), "the request bounds it, whatever the settings"
-
+def test_ctrl_c_ends_a_job_with_130_and_leaves_nothing_half_written(library: Path, tmp_path: Path) -> None:
     process = start("walk", "tiny", "--seeds", "1,2", "--frames", 600, "--size", 1024, "--out", tmp_path / "long.mp4")
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob(".*.mp4")) and process.poll() is None and time.monotonic() < deadline:
@@ -60,13 +55,3 @@ def test_ctrl_c_ends_a_job_with_130_and_keeps_what_is_done(library: Path, tmp_pa
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (130, "", "")
     assert list(tmp_path.glob("*.mp4")) + list(tmp_path.glob(".*.mp4")) == []
-
-
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_reader_that_goes_away_makes_no_traceback(library: Path) -> None:
-    process = start("models", "--json")
-    assert process.stdout is not None
-    process.stdout.close()
-    _, err = process.communicate(timeout=120) if False else (None, process.stderr.read())  # type: ignore[union-attr]
-    process.wait(timeout=120)
-    assert "Traceback" not in err

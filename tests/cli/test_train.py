@@ -11,12 +11,12 @@ import pytest
 from studio.core import checkpoint
 from studio.core.progress import Progress
 
-SMALL = ("--config", "resolution=32", "channels=16", "latent_dim=8", "batch=4", "save_seconds=0")
+SMALL = ("--config", "resolution=32", "channels=16", "latent_dim=8", "batch=2")
 
 
 def test_a_run_writes_checkpoint_state_and_logs_and_resumes(studio, pictures: Path, tmp_path: Path) -> None:
     out = tmp_path / "models" / "mine.safetensors"
-    args = ("train", "cdcgan", "--data", pictures, "--out", out, *SMALL, "images=40")
+    args = ("train", "cdcgan", "--data", pictures, "--out", out, *SMALL, "images=20")
     first = studio(*args, "--provenance", "data=ten blue, ten red", "--json")
     assert first.status == 0, first.err
     assert first.err == (
@@ -24,7 +24,7 @@ def test_a_run_writes_checkpoint_state_and_logs_and_resumes(studio, pictures: Pa
         "broken.png is truncated or damaged; save or copy it again.\n"
     )
     record = first.record
-    assert (record["images"], record["stopped"], record["training_images"], record["skipped"]) == (40, "images", 20, 1)
+    assert (record["images"], record["stopped"], record["training_images"], record["skipped"]) == (20, "images", 20, 1)
     assert {"generator", "discriminator"} <= record["losses"].keys()
     assert Path(record["state"]).is_file()
     assert (Path(record["logs"]) / "log.jsonl").is_file()
@@ -33,11 +33,11 @@ def test_a_run_writes_checkpoint_state_and_logs_and_resumes(studio, pictures: Pa
 
     assert "--resume" in studio(*args).sentence, "a run is not overwritten by accident"
     assert checkpoint.load(out).sha256 == opened.sha256
-    second = studio("train", "cdcgan", "--data", pictures, "--out", out, *SMALL, "images=80", "--resume")
+    second = studio("train", "cdcgan", "--data", pictures, "--out", out, *SMALL, "images=40", "--resume")
     assert second.status == 0, second.err
-    assert f"Saved {out} after 80 pictures" in second.out
-    assert "Resumed at 40 pictures" in second.err
-    assert studio(*args, "--overwrite", "--json").record["images"] == 40
+    assert f"Saved {out} after 40 pictures" in second.out
+    assert "Resumed at 20 pictures" in second.err
+    assert studio(*args, "--overwrite", "--json").record["images"] == 20
 
 
 def test_a_time_limit_saves_and_says_how_to_go_on(studio, pictures: Path, tmp_path: Path) -> None:
@@ -112,7 +112,9 @@ def test_bad_input_is_one_sentence_and_leaves_no_checkpoint(
     assert not out.exists()
 
 
-def test_an_output_that_cannot_be_written_is_known_before_the_first_step(studio, pictures: Path, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_known_before_the_first_step(
+    studio, pictures: Path, tmp_path: Path
+) -> None:
     (pictures / "red" / "broken.png").unlink()
     (tmp_path / "file").write_text("in the way")
     outcome = studio("train", "dcgan", "--data", pictures, "--out", tmp_path / "file" / "m.safetensors", *SMALL)
