@@ -29,7 +29,7 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
     with gr.Blocks(title="Atelier", analytics_enabled=False, fill_width=True, delete_cache=(3600, DAY)) as page:
         parts = _head()
         with (
-            gr.Column(elem_classes="studio", visible=False) as parts["desk"],
+            gr.Column(elem_classes="studio", visible="hidden") as parts["desk"],
             gr.Tabs(selected=EXPLORE, elem_classes="rooms") as parts["tabs"],
         ):
             with gr.Tab("Explore", id=EXPLORE) as parts["explore_tab"]:
@@ -74,13 +74,11 @@ ABOUT = (
     "previous about kind mixture mixing unmixing partner partner_view "
     "class_grid class_grid_view class_desk class_none class_route"
 )
-TABLE = "tables recent strip strip_view"
+PAINTED_STRIP = f"{explore.PAINTED} strip strip_view"
 EXPLORED = "tabs kind seed lock truncation"
-RESTORED = " ".join(
-    dict.fromkeys(
-        f"model {ABOUT} {TABLE} tabs lock count truncation class_lock class_count class_truncation {explore.PAINTED} "
-        "class_seed class_stage class_status".split()
-    )
+RESTORED = (
+    f"model {ABOUT} tables tabs lock count truncation {PAINTED_STRIP} "
+    "class_lock class_count class_truncation class_seed class_stage class_status"
 )
 
 
@@ -91,10 +89,10 @@ def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
     for trigger in (page.load, parts["look"].click):
         looked = connect(trigger, opening.look, parts, f"model broken empty desk {ABOUT}")
         long.append(connect(looked.success, seeing.first, parts, explore.PAINTED, **explore.WALL))
-    chosen = connect(parts["model"].input, opening.choose, parts, f"{ABOUT} {TABLE}", trigger_mode="multiple")
+    chosen = connect(parts["model"].input, opening.choose, parts, f"{ABOUT} tables {PAINTED_STRIP}", **explore.WALL)
     mixture = connect(parts["class_explore_button"].click, opening.explore_mixture, parts, EXPLORED)
     long += [
-        connect(chosen.success, seeing.repaint, parts, explore.PAINTED, **explore.WALL),
+        chosen,
         connect(chosen.success, mixing.follow, parts, classes.HANG, **classes.GRID),
         connect(mixture.success, seeing.repaint, parts, explore.PAINTED, **explore.WALL),
         connect(parts["class_tab"].select, mixing.enter, parts, classes.HANG, **classes.GRID),

@@ -80,7 +80,7 @@ def _walk(settings: Settings) -> dict[str, Any]:
     with gr.Row(elem_classes="walk-row", equal_height=False):
         with gr.Column(min_width=320, scale=3):
             gr.HTML("<h2>Walk from class to class</h2>", apply_default_css=False)
-            parts["route"] = gr.CheckboxGroup([], label="Through", elem_classes="route")
+            parts["route"] = gr.CheckboxGroup([], value=[], label="Through", elem_classes="route")
             parts |= film.settings_row(settings)
             with gr.Row(elem_classes="film-row"):
                 parts["walk_button"] = gr.Button(

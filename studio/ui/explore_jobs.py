@@ -126,7 +126,8 @@ class ExploreJobs:
         if current is None or not wall:
             return
         now = tuned(current, radius, groups)
-        yield self.show(self.card(model, now, truncation), recent)
+        if now != current:  # else it is on the stage already, and a click in the meantime would be undone
+            yield self.show(self.card(model, now, truncation), recent)
         request = SampleRequest(
             model=model, truncation=truncation, pictures=tuple(tuned(picture, radius, ()) for picture in wall)
         )

@@ -52,7 +52,7 @@ def connect(
     """Let an event run a handler. outputs: the names of what it may show, with spaces between. → the dependency.
 
     prefix: of the parts' names that belong to the handler's tab; a part without it belongs to the whole page.
-    place: what the handler fills; it ends where a newer one begins to fill the same.
+    place: what the handler fills; it ends where a newer one has begun to fill the same.
     """
 
     def part(name: str) -> Any:
@@ -75,11 +75,12 @@ def _for_gradio(
     """The handler with values by position and components as keys."""
 
     def views(turns: Turns, given: dict[str, Any]) -> Iterator[dict[Any, Any]]:
-        ours = turns.take(place) if place else lambda: True
+        ours: Callable[[], bool] | None = None
         try:
             with closing(handler(**given)) as steps:  # type: ignore[type-var]  # a generator, as the docstring says
                 for view in steps:
-                    if not ours():
+                    ours = ours or turns.take(place)
+                    if place and not ours():
                         return
                     yield {shown[name]: value for name, value in view.items()}
         except StudioError as error:

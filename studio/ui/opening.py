@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import gradio as gr
 
@@ -43,17 +44,29 @@ class OpeningJobs:
             "model": gr.Dropdown(choices=names, value=chosen),
             "broken": shelf.broken(models),
             "empty": gr.HTML(shelf.empty(self.engine.settings), visible=not names),
-            "desk": gr.Column(visible=bool(names)),
+            "desk": gr.Column(visible=_seen(bool(names))),
         }
         if chosen is not None and chosen != model:
             view |= _about(next(info for info in models if info.name == chosen))
         yield view
 
     def choose(
-        self, model: Raw, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
+        self,
+        model: Raw,
+        previous: str | None,
+        tables: Mapping[str, Table],
+        strip: Cards,
+        recent: Cards,
+        seed: Raw,
+        count: Raw,
+        truncation: Raw,
     ) -> Iterator[View]:
-        """Another model. What lay on the table stays with the one before."""
-        yield self._switch(model, previous, tables, strip, recent)
+        """Another model, and its wall of the same seeds. What lay on the table stays with the one before."""
+        if model == previous:  # a click in a list is told twice
+            return
+        view = self._switch(model, previous, tables, strip, recent)
+        yield view
+        yield from self.explore.repaint(model, seed, count, truncation, shelf.ANY, None, view["recent"])
 
     def _switch(
         self, model: Raw, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
@@ -149,13 +162,18 @@ def _about(info: ModelInfo) -> View:
         "about": shelf.about(info),
         "kind": gr.Dropdown(choices=shelf.class_choices(info), value=shelf.ANY, interactive=bool(info.classes)),
         "mixture": shelf.mixture_of(info),
-        "mixing": gr.Column(visible=can_mix),
-        "unmixing": gr.HTML(visible=not can_mix),
+        "mixing": gr.Row(visible=_seen(can_mix)),
+        "unmixing": gr.HTML(visible=_seen(not can_mix)),
         "partner": None,
         "partner_view": pictures.second(None),
         "class_grid": (),
         "class_grid_view": "",
-        "class_desk": gr.Column(visible=bool(info.classes)),
-        "class_none": gr.HTML(shelf.without_classes(info), visible=not info.classes),
+        "class_desk": gr.Column(visible=_seen(bool(info.classes))),
+        "class_none": gr.HTML(shelf.without_classes(info), visible=_seen(not info.classes)),
         "class_route": gr.CheckboxGroup(choices=list(info.classes), value=list(info.classes)),
     }
+
+
+def _seen(seen: bool) -> bool | Literal["hidden"]:
+    """What is not seen stays in the page, for a component that leaves it forgets its value."""
+    return seen or "hidden"

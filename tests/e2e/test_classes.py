@@ -1,6 +1,5 @@
 """The Classes tab in a real browser."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,11 @@ from studio.core.images import open_image, read_recipe
 
 
 @pytest.fixture
-def classes(page: Page) -> Iterator[Page]:
+def classes(page: Page) -> Page:
     """The tab with its grid painted."""
     page.get_by_role("tab", name="Classes").click()
     expect(page.locator(".classes .picture img")).to_have_count(18)
-    yield page
+    return page
 
 
 def _stage(page: Page) -> str:
