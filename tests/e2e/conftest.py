@@ -60,7 +60,7 @@ def _opened(chromium: Browser, served: Served, requests: list[str], width: int, 
     page = context.new_page()
     page.set_default_timeout(PATIENCE)
     page.on("request", lambda request: requests.append(request.url))
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.on("pageerror", lambda error: errors.append(str(error.stack)))
     page.goto(served.url)
     page.wait_for_function("document.querySelectorAll('.wall .picture img').length === 16")
     yield page
