@@ -25,8 +25,8 @@ from studio.core import checkpoint
 from studio.core.kinds import LatentModel
 from studio.engine.device import Precision, Workers
 
-TURNS = 5
-MANY = 64  # pictures of a timed request
+TURNS = 3
+MANY = 32  # pictures of a timed request
 SHAPES = ((1, 128, 64), (1, 64, 128), (4, 256, 32), (16, 256, 32), (16, 128, 64))  # batch, channels, side of the maps
 BAR_CEILING, BAR_PICTURES, BAR_LOOP = 0.7, 0.3, 4.0
 
@@ -83,7 +83,7 @@ class Machine:
         """The same job on every worker at once."""
         self.workers.map(lambda _: torch.inference_mode()(job)(), range(self.workers.count))
 
-    def best(self, job: Callable[[], object], repeats: int = 5) -> float:
+    def best(self, job: Callable[[], object], repeats: int = 3) -> float:
         """Seconds of the fastest of a few runs, the device's queue included, after one that does not count."""
 
         def run() -> None:

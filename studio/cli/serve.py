@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 
-
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port; by default the first free one.")] = None,

@@ -21,15 +21,7 @@ from studio.models.classes import ClassEmbedding
 from studio.models.mixture import COVARIANCES, Mixture, draw
 
 LOG_VARIANCE = (-10.0, 4.0)
-DECODER = (
-    1.0,
-    1.0,
-    0.625,
-    0.375,
-    0.25,
-    0.125,
-    0.0625,
-)  # widths of the maps of 4, 8, … 256 px, as a share of `channels`
+DECODER = (1, 1, 0.625, 0.375, 0.25, 0.125, 0.0625)  # widths of the maps of 4, 8, … 256 px, by `channels`
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ class Run:
                 module.load_state_dict(state["modules"][name])
         except (KeyError, RuntimeError) as error:
             raise TrainingError(
-                f"The saved networks do not fit this recipe's ({name}); resume with the settings they were trained with."
+                f"The saved networks do not fit this recipe's ({name}); resume with the settings of their training."
             ) from error
         self.average.model.load_state_dict(state["average"])
         for name, optimiser in self.trainer.optimisers().items():
@@ -143,6 +143,7 @@ class Run:
                 **self.options.provenance,
                 "recipe": self.recipe.name,
                 "stages": self.stages,
+                **({"init": _lineage(self.options.init)} if self.options.init else {}),
                 "training_features": list(self.trainer.features),
                 "training_images": len(self.data),
                 "images_seen": self.images,
@@ -225,6 +226,13 @@ def _initialise(model: LatentModel, path: Path, kind: str, classes: tuple[str, .
     if not fitting:
         raise TrainingError(f"No tensor of {source.path.name} fits this configuration; choose another --init.")
     model.load_state_dict(own | {name: t.to(own[name].dtype) for name, t in fitting.items()})
+
+
+def _lineage(path: Path) -> dict[str, Any]:
+    """What a checkpoint's provenance says of the one that its run started from."""
+    source = checkpoint.load(path)
+    told = {name: source.provenance[name] for name in ("images_seen", "seconds", "stages") if name in source.provenance}
+    return {"sha256": source.sha256, "kind": source.kind, **told}
 
 
 def _steps(run: Run, log: RunLog, note: str) -> Iterator[Progress[Checkpoint]]:

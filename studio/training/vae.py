@@ -42,8 +42,8 @@ class VaeTraining:
     kl_weight: float = 1e-3
     free_bits: float = 0.05
     kl_warmup: int = 20_000
-    prior_images: int = 8_192
-    prior_steps: int = 40
+    prior_images: int = 4_096
+    prior_steps: int = 20
     prior_floor: float = 1e-3
 
     def __post_init__(self) -> None:
@@ -55,7 +55,7 @@ class VaeTraining:
         bounds.whole("kl_warmup", self.kl_warmup, 0, 10**12)
         bounds.whole("prior_images", self.prior_images, 1, 10**9)
         bounds.whole("prior_steps", self.prior_steps, 1, 10_000)
-        bounds.real("prior_floor", self.prior_floor, 1e-6, 1)
+        bounds.real("prior_floor", self.prior_floor, 1e-4, 1)
 
 
 class VaeTrainer:

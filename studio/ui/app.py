@@ -29,7 +29,7 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
     with gr.Blocks(title="Atelier", analytics_enabled=False, fill_width=True, delete_cache=(3600, DAY)) as page:
         parts = _head()
         with (
-            gr.Column(elem_classes="studio", visible="hidden") as parts["desk"],
+            gr.Column(elem_classes="studio"),
             gr.Tabs(selected=EXPLORE, elem_classes="rooms") as parts["tabs"],
         ):
             with gr.Tab("Explore", id=EXPLORE) as parts["explore_tab"]:
@@ -63,17 +63,14 @@ def _head() -> dict[str, Any]:
             NIGHT_BUTTON, js_on_load=script("hand.js"), elem_classes="hand", apply_default_css=False, min_width=36
         )
     parts["broken"] = gr.HTML(elem_classes="broken-box", apply_default_css=False)
-    parts["empty"] = gr.HTML(visible=False, elem_classes="empty-box", apply_default_css=False)
+    parts["empty"] = gr.HTML(elem_classes="empty-box", apply_default_css=False)
     parts["outbox"] = gr.HTML(
         None, html_template="", js_on_load=script("outbox.js"), elem_classes="outbox", apply_default_css=False
     )
     return parts
 
 
-ABOUT = (
-    "previous about kind mixture mixing unmixing partner partner_view "
-    "class_grid class_grid_view class_desk class_none class_route"
-)
+ABOUT = "previous about kind mixture partner partner_view class_grid class_grid_view class_none class_route"
 PAINTED_STRIP = f"{explore.PAINTED} strip strip_view"
 EXPLORED = "tabs kind seed lock truncation"
 RESTORED = (
@@ -87,7 +84,7 @@ def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
     opening = OpeningJobs(engine, seeing, mixing)
     long = explore.wire(parts, seeing, films) + classes.wire(parts, mixing, films)
     for trigger in (page.load, parts["look"].click):
-        looked = connect(trigger, opening.look, parts, f"model broken empty desk {ABOUT}")
+        looked = connect(trigger, opening.look, parts, f"model broken empty {ABOUT}")
         long.append(connect(looked.success, seeing.first, parts, explore.PAINTED, **explore.WALL))
     chosen = connect(parts["model"].input, opening.choose, parts, f"{ABOUT} tables {PAINTED_STRIP}", **explore.WALL)
     mixture = connect(parts["class_explore_button"].click, opening.explore_mixture, parts, EXPLORED)

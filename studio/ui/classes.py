@@ -25,8 +25,8 @@ GRID: dict[str, Any] = {**WORK, "prefix": PREFIX, "place": "grid"}
 def layout(settings: Settings) -> dict[str, Any]:
     """The components of the tab, by name."""
     parts: dict[str, Any] = {"class_grid": gr.State(())}
-    parts["class_none"] = gr.HTML(visible=False)
-    with gr.Column() as parts["class_desk"]:
+    parts["class_none"] = gr.HTML(apply_default_css=False)
+    with gr.Column(elem_classes="class-desk"):
         with gr.Row(elem_classes="desk", equal_height=False):
             with gr.Column(elem_classes="rail", min_width=230):
                 parts |= _rail(settings)

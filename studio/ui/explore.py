@@ -116,7 +116,7 @@ def _easel(settings: Settings) -> dict[str, Any]:
             elem_classes="rest-settle radius",
         )
         parts["vary_button"] = gr.Button("Vary", size="sm", min_width=70, scale=0)
-    with gr.Row(elem_classes="tool mix") as parts["mixing"]:
+    with gr.Row(elem_classes="tool mix"):
         parts["partner_view"] = picture_box("second-box", pictures.second(None))
         parts["groups"] = gr.CheckboxGroup(
             [("Coarse", "coarse"), ("Middle", "middle"), ("Fine", "fine")],
@@ -125,7 +125,7 @@ def _easel(settings: Settings) -> dict[str, Any]:
             min_width=150,
         )
         parts["mix_button"] = gr.Button("Mix", size="sm", min_width=60, scale=0)
-    parts["unmixing"] = gr.HTML('<p class="quiet">This model has one layer of style, so styles cannot be mixed.</p>')
+    gr.HTML("This model has one layer of style, so styles cannot be mixed.", elem_classes="no-mix quiet")
     parts["recent_view"] = picture_box("recent-box")
     return parts
 

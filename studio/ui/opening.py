@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import gradio as gr
 
@@ -43,8 +42,7 @@ class OpeningJobs:
         view: View = {
             "model": gr.Dropdown(choices=names, value=chosen),
             "broken": shelf.broken(models),
-            "empty": gr.HTML(shelf.empty(self.engine.settings), visible=not names),
-            "desk": gr.Column(visible=_seen(bool(names))),
+            "empty": "" if names else shelf.empty(self.engine.settings),
         }
         if chosen is not None and chosen != model:
             view |= _about(next(info for info in models if info.name == chosen))
@@ -155,25 +153,16 @@ def _class_choice(info: ModelInfo, weights: Mapping[str, float]) -> View:
 
 
 def _about(info: ModelInfo) -> View:
-    """What the page shows of a model: facts, classes, and whether its styles can be mixed."""
-    can_mix = info.layers > 1
+    """What the page shows of a model."""
     return {
         "previous": info.name,
         "about": shelf.about(info),
         "kind": gr.Dropdown(choices=shelf.class_choices(info), value=shelf.ANY, interactive=bool(info.classes)),
         "mixture": shelf.mixture_of(info),
-        "mixing": gr.Row(visible=_seen(can_mix)),
-        "unmixing": gr.HTML(visible=_seen(not can_mix)),
         "partner": None,
         "partner_view": pictures.second(None),
         "class_grid": (),
         "class_grid_view": "",
-        "class_desk": gr.Column(visible=_seen(bool(info.classes))),
-        "class_none": gr.HTML(shelf.without_classes(info), visible=_seen(not info.classes)),
+        "class_none": shelf.without_classes(info),
         "class_route": gr.CheckboxGroup(choices=list(info.classes), value=list(info.classes)),
     }
-
-
-def _seen(seen: bool) -> bool | Literal["hidden"]:
-    """What is not seen stays in the page, for a component that leaves it forgets its value."""
-    return seen or "hidden"

@@ -41,18 +41,21 @@ def empty(settings: Settings) -> str:
 
 
 def about(info: ModelInfo) -> str:
-    """A model in a line, its card below as plain text."""
+    """A model in a line, its card below as plain text. The style sheet shows and hides tools by the data-attributes."""
     facts = [info.kind, f"{info.resolution} px", f"{info.parameters / 1e6:.1f} M parameters"]
     facts += [f"{len(info.classes)} classes"] if info.classes else []
     facts += [f"{name} {value:.3g}" for name, value in sorted(info.metrics.items())[:3]]
     line = f'<span class="facts">{escape(" · ".join(facts))}</span>'
+    can = f' data-layers="{info.layers}" data-classes="{len(info.classes)}"'
     if not info.card:
-        return f'<div class="about">{line}</div>'
-    return f'<details class="about"><summary>{line}</summary><pre>{escape(info.card)}</pre></details>'
+        return f'<div class="about"{can}>{line}</div>'
+    return f'<details class="about"{can}><summary>{line}</summary><pre>{escape(info.card)}</pre></details>'
 
 
 def without_classes(info: ModelInfo) -> str:
-    """Why the Classes tab is empty for a model."""
+    """Why the Classes tab is empty for a model; nothing where it is not."""
+    if info.classes:
+        return ""
     return f'<p class="quiet">{escape(info.name)} has no classes. Choose a model that has, above.</p>'
 
 

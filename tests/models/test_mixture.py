@@ -79,7 +79,7 @@ def test_the_variance_never_falls_under_the_floor(covariance: str) -> None:
 
 @pytest.mark.parametrize("covariance", ["full", "diagonal"])
 def test_the_likelihood_does_not_fall(covariance: str) -> None:
-    x = torch.randn(300, 3, generator=generator(1))
+    x = torch.randn(300, 3, generator=generator(1), dtype=torch.float64)
     x[:150] += 3
     job = fit_steps(x, 4, generator(), covariance=covariance, floor=1e-6)
     likelihoods = [likelihood for _, (_, likelihood) in zip(range(20), job, strict=False)]

@@ -57,10 +57,8 @@ def test_the_discriminator_learns_to_tell_a_batch_apart() -> None:
     torch.manual_seed(0)
     trainer = DcganTrainer(TINY, dataclasses.replace(FAST, learning_rate=1e-8), 2)
     batch = torch.rand(8, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    labels, losses = torch.tensor([0, 1] * 4), []
-    shared = context()
-    for _ in range(25):
-        losses.append(float(trainer.step(batch, labels, shared)["discriminator"]))
+    labels, shared = torch.tensor([0, 1] * 4), context()
+    losses = [float(trainer.step(batch, labels, shared)["discriminator"]) for _ in range(25)]
     assert losses[-1] < 0.1 * losses[0]
 
 
