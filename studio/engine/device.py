@@ -63,12 +63,24 @@ class Workers:
         return list(self._pool.map(make, items))
 
 
+def computes_in_bfloat16(device: torch.device) -> bool:
+    """Whether the device has bfloat16 arithmetic.
+
+    Elsewhere it is emulated and slower: nothing is measured then, so that a busy moment cannot choose it and make the
+    same seed another picture.
+    """
+    if device.type == "cpu":
+        checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
+        return any(check() for check in checks if check is not None)
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
 class Precision:
     """float32, or bfloat16 in the synthesis network where a probe on the first model finds it faster."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.half: bool | None = None if device.type in ("cpu", "cuda") else False  # None: not measured yet
+        self.half: bool | None = None if computes_in_bfloat16(device) else False  # None: not measured yet
 
     @torch.inference_mode()
     def synthesise(self, model: LatentModel, w: Tensor) -> Tensor:

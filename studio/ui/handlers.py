@@ -76,13 +76,16 @@ def _for_gradio(
 
     def views(turns: Turns, given: dict[str, Any]) -> Iterator[dict[Any, Any]]:
         ours: Callable[[], bool] | None = None
+        nothing = {next(iter(shown.values())): gr.skip()}  # gradio empties every output of a generator without items
         try:
             with closing(handler(**given)) as steps:  # type: ignore[type-var]  # a generator, as the docstring says
                 for view in steps:
                     ours = ours or turns.take(place)
                     if place and not ours():
                         return
-                    yield {shown[name]: value for name, value in view.items()}
+                    yield {shown[name]: value for name, value in view.items()} or nothing
+            if ours is None:
+                yield nothing
         except StudioError as error:
             raise notice(error) from None
         except Exception:

@@ -154,7 +154,7 @@ def _class_choice(info: ModelInfo, weights: Mapping[str, float]) -> View:
 
 def _about(info: ModelInfo) -> View:
     """What the page shows of a model."""
-    return {
+    view: View = {
         "previous": info.name,
         "about": shelf.about(info),
         "kind": gr.Dropdown(choices=shelf.class_choices(info), value=shelf.ANY, interactive=bool(info.classes)),
@@ -164,5 +164,7 @@ def _about(info: ModelInfo) -> View:
         "class_grid": (),
         "class_grid_view": "",
         "class_none": shelf.without_classes(info),
-        "class_route": gr.CheckboxGroup(choices=list(info.classes), value=list(info.classes)),
     }
+    if info.classes:  # an empty list of choices would reach the browser as null, which its checkboxes cannot read
+        view["class_route"] = gr.CheckboxGroup(choices=list(info.classes), value=list(info.classes))
+    return view

@@ -9,6 +9,7 @@ from sentences import assert_sentence
 from sketch import Sketch, SketchConfig
 
 from studio.core.errors import InvalidRequest
+from studio.engine import device
 from studio.engine.device import Precision, Workers, choose_device
 
 CPU = torch.device("cpu")
@@ -75,6 +76,12 @@ def sketch() -> Sketch:
     return Sketch(SketchConfig(), 0).eval().requires_grad_(False)
 
 
+def test_processor_without_bfloat16_never_uses_it_however_busy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    assert Precision(CPU).half is False
+
+
 @pytest.mark.parametrize(
     ("full", "half", "chosen", "runs"),
     [(1.0, 0.5, True, 9), (1.0, 0.95, False, 9), (1.0, 1.5, False, 9), (1.0, 3.5, False, 3)],
@@ -90,6 +97,7 @@ def test_bfloat16_is_used_where_it_is_a_tenth_faster(
 
     monkeypatch.undo()  # the probe itself is wanted here
     monkeypatch.setattr(Precision, "_time", timed)
+    monkeypatch.setattr(device, "computes_in_bfloat16", lambda _: True)
     precision = Precision(CPU)
     precision.probe(sketch())
     assert precision.half is chosen
