@@ -32,6 +32,9 @@ STATISTICS_IMAGES = 512  # pictures from which the published model's batch norm 
 class GanTraining:
     """Settings of the adversarial game.
 
+    Colour jitter and cutout help against overfitting on a few hundred pictures; over the first passes through thousands
+    they only blind the discriminator.
+
     discriminator: "projected" or "scratch". augment: names joined by commas. class_warmup: pictures over which the
     class term grows from 0 to class_weight (projected). diversity: weight of `lack_of_diversity` (projected). gamma:
     weight of the penalties (scratch). blur_images: pictures over which real and generated pictures are blurred less
@@ -40,8 +43,8 @@ class GanTraining:
 
     discriminator: str = "projected"
     learning_rate: float = 2e-4
-    discriminator_learning_rate: float = 2e-4
-    augment: str = "colour,translation,cutout"
+    discriminator_learning_rate: float = 5e-4
+    augment: str = "translation"
     class_weight: float = 1.0
     class_warmup: int = 20_000
     diversity: float = 4.0

@@ -76,12 +76,14 @@ def _for_gradio(
 
     def views(turns: Turns, given: dict[str, Any]) -> Iterator[dict[Any, Any]]:
         ours: Callable[[], bool] | None = None
-        nothing = {next(iter(shown.values())): gr.skip()}  # gradio empties every output of a generator without items
+        # Gradio sends a generator's last item again at its end, and empties every output where there was none.
+        nothing = {next(iter(shown.values())): gr.skip()}
         try:
             with closing(handler(**given)) as steps:  # type: ignore[type-var]  # a generator, as the docstring says
                 for view in steps:
                     ours = ours or turns.take(place)
                     if place and not ours():
+                        yield nothing
                         return
                     yield {shown[name]: value for name, value in view.items()} or nothing
             if ours is None:
