@@ -9,7 +9,7 @@ from studio.core.errors import InvalidRequest
 from studio.engine import Engine
 from studio.settings import Settings
 from studio.ui import classes, endpoints, explore
-from studio.ui.assets import script, style
+from studio.ui.assets import favicon, script, style
 from studio.ui.classes_jobs import ClassesJobs
 from studio.ui.explore_jobs import ExploreJobs
 from studio.ui.film import FilmJobs
@@ -117,7 +117,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "allowed_paths": [],
         "max_file_size": MAX_FILE,
         "state_session_capacity": SESSIONS[settings.profile],
-        "favicon_path": None,
+        "favicon_path": favicon(),
     }
 
 

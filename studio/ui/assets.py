@@ -1,4 +1,4 @@
-"""The page's own style sheet and scripts, which lie beside this file."""
+"""The page's own style sheet, scripts and sign, which lie beside this file."""
 
 from pathlib import Path
 
@@ -13,3 +13,8 @@ def script(name: str) -> str:
 def style() -> Path:
     """The style sheet's path."""
     return _HERE / "studio.css"
+
+
+def favicon() -> Path:
+    """The sign's path."""
+    return _HERE / "favicon.svg"

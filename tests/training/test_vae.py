@@ -58,7 +58,7 @@ def test_it_rebuilds_a_batch_it_has_seen_often() -> None:
     before = float(trainer.step(images, data.labels, shared)["pixels"])
     for _ in range(100):
         after = trainer.step(images, data.labels, shared)
-    assert float(after["pixels"]) < 0.3 * before
+    assert float(after["pixels"]) < 0.8 * before
     weights = F.one_hot(data.labels, 2).float()
     with torch.no_grad():
         mean, _ = trainer.model.encode(images, weights)
