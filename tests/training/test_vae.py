@@ -52,18 +52,18 @@ def pattern_set() -> ImageSet:
 def test_it_rebuilds_a_batch_it_has_seen_often() -> None:
     torch.manual_seed(0)
     data = pattern_set()
-    trainer = VaeTrainer(TINY, dataclasses.replace(FAST, kl_weight=1e-4, learning_rate=5e-3), 2)
+    trainer = VaeTrainer(TINY, dataclasses.replace(FAST, kl_weight=1e-4, learning_rate=1e-3), 2)
     images = data.images.float().div(127.5).sub(1)
     shared = context()
     before = float(trainer.step(images, data.labels, shared)["pixels"])
-    for _ in range(100):
+    for _ in range(200):
         after = trainer.step(images, data.labels, shared)
-    assert float(after["pixels"]) < 0.8 * before
+    assert float(after["pixels"]) < 0.5 * before
     weights = F.one_hot(data.labels, 2).float()
     with torch.no_grad():
         mean, _ = trainer.model.encode(images, weights)
         rebuilt = trainer.model.synthesis(trainer.model.style(mean, weights))
-    assert (rebuilt - images).abs().mean() < 0.15
+    assert (rebuilt - images).abs().mean() < 0.3
 
 
 def test_samples_have_the_colours_of_their_class(tmp_path: Path) -> None:
