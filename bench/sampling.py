@@ -101,8 +101,7 @@ def measure(model: str) -> Iterator[Row]:
     engine = Engine()
     many, sixteen = (SampleRequest(model=model, count=count) for count in (MANY, 16))
     result_of(engine.sample(many))  # the first pictures load the model and choose the number type
-    assert engine._hardware is not None
-    machine = Machine(*engine._hardware)
+    machine = Machine(*engine.hardware)
     info = engine.info(model)
     calls, flops = arithmetic(checkpoint.load(info.path).build())
     turns = [(machine.ceiling(), flops * MANY / seconds(lambda: result_of(engine.sample(many)))) for _ in range(TURNS)]

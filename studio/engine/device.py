@@ -4,11 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor
 
+from studio.core import bfloat16
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import LatentModel
 
@@ -16,7 +18,6 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 FASTER = 1.1  # bfloat16 is used where it is at least this many times faster
-HOPELESS = 3.0  # and not measured further where its first run is this many times slower
 GPU_STEP = 16  # pictures a step where there is one worker on a fast device
 
 
@@ -63,24 +64,17 @@ class Workers:
         return list(self._pool.map(make, items))
 
 
-def computes_in_bfloat16(device: torch.device) -> bool:
-    """Whether the device has bfloat16 arithmetic.
-
-    Elsewhere it is emulated and slower: nothing is measured then, so that a busy moment cannot choose it and make the
-    same seed another picture.
-    """
-    if device.type == "cpu":
-        checks = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-        return any(check() for check in checks if check is not None)
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-
-
 class Precision:
-    """float32, or bfloat16 in the synthesis network where a probe on the first model finds it faster."""
+    """float32, or bfloat16 in the synthesis network where a trial finds it faster.
 
-    def __init__(self, device: torch.device) -> None:
-        self.device = device
-        self.half: bool | None = None if computes_in_bfloat16(device) else False  # None: not measured yet
+    record: where the verdict of a CPU's trial is kept (`studio.core.bfloat16`). A GPU is tried on the first model.
+    """
+
+    def __init__(self, device: torch.device, record: Path | None = None) -> None:
+        self.device, self.record = device, record
+        self.half: bool | None = None  # not tried yet
+        if device.type == "mps" or (device.type == "cuda" and not torch.cuda.is_bf16_supported(False)):
+            self.half = False
 
     @torch.inference_mode()
     def synthesise(self, model: LatentModel, w: Tensor) -> Tensor:
@@ -88,9 +82,10 @@ class Precision:
         return self._run(model, w, bool(self.half))
 
     def probe(self, model: LatentModel) -> None:
-        """Decide, once for the device, by the time of a picture of this model."""
+        """Decide, once for the device; on a GPU by the time of a picture of this model."""
         if self.half is None:
-            self.half = self._speed_up(model) >= FASTER
+            faster = bfloat16.speed_up(self.record) if self.device.type == "cpu" else self._speed_up(model)
+            self.half = faster >= FASTER
 
     @torch.inference_mode()
     def _speed_up(self, model: LatentModel) -> float:
@@ -98,8 +93,6 @@ class Precision:
         self._time(model, w, False)
         full = self._time(model, w, False)
         half = self._time(model, w, True)
-        if half > HOPELESS * full:
-            return full / half
         runs = [(self._time(model, w, False), self._time(model, w, True)) for _ in range(3)]
         return min(full, *(run[0] for run in runs)) / min(half, *(run[1] for run in runs))
 

@@ -5,7 +5,7 @@ import json
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,8 +41,13 @@ class Engine:
         self.settings = Settings.from_environment() if settings is None else settings
         self._library = Library(self.settings)
         self._turns = Turns()
-        self._hardware: tuple[Workers, Precision] | None = None
         self._loaded: OrderedDict[str, Painter] = OrderedDict()  # by sha256, the least recently used first
+
+    @cached_property
+    def hardware(self) -> tuple[Workers, Precision]:
+        """The workers on the device that the settings choose, and the precision that it computes in."""
+        device = choose_device(self.settings.device)
+        return Workers(device, self.settings.threads), Precision(device, self.settings.home / "processor.json")
 
     def models(self) -> list[ModelInfo]:
         """Every model by name; a file that cannot be used is listed with its error."""
@@ -161,10 +166,7 @@ class Engine:
     def _step(self, opened: Checkpoint) -> Generator[tuple[Painter, Workers], None, None]:
         """One turn on the device, with the model loaded."""
         with self._turns:
-            if self._hardware is None:
-                device = choose_device(self.settings.device)
-                self._hardware = (Workers(device, self.settings.threads), Precision(device))
-            workers, precision = self._hardware
+            workers, precision = self.hardware
             yield self._painter(opened, workers, precision), workers
 
     def _painter(self, opened: Checkpoint, workers: Workers, precision: Precision) -> Painter:

@@ -1,12 +1,10 @@
 """Losses of the variational autoencoder. Pictures are (B,3,R,R) in [-1,1]; every loss is a scalar unless said."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-Features = Callable[[Tensor], Sequence[Tensor]]
 
 
 def laplacian_pyramid(x: Tensor, levels: int) -> list[Tensor]:
@@ -27,9 +25,12 @@ def pyramid_l1(a: Tensor, b: Tensor, levels: int = 1) -> Tensor:
     return torch.stack([band.abs().mean() for band in laplacian_pyramid(a - b, levels)]).sum()
 
 
-def feature_distance(a: Tensor, b: Tensor, features: Features) -> Tensor:
-    """Mean over the layers of the squared distance of channel-unit vectors (Zhang et al. 2018, eq. 1, unweighted)."""
-    pairs = zip(features(a), features(b), strict=True)
+def feature_distance(a: Sequence[Tensor], b: Sequence[Tensor]) -> Tensor:
+    """Mean over the layers of the squared distance of channel-unit vectors (Zhang et al. 2018, eq. 1, unweighted).
+
+    a, b: the feature maps of two batches, layer by layer, each (B,C,h,w).
+    """
+    pairs = zip(a, b, strict=True)
     layers = [(F.normalize(x, dim=1) - F.normalize(y, dim=1)).square().sum(dim=1).mean() for x, y in pairs]
     return torch.stack(layers).mean()
 

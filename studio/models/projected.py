@@ -1,6 +1,11 @@
-"""The projected discriminator (Sauer et al. 2021, arXiv 2111.01007): small heads on frozen, randomly mixed features."""
+"""The projected discriminator (Sauer et al. 2021, arXiv 2111.01007): small heads on frozen, randomly mixed features.
+
+One more head, our own addition, sees the pixels: the features' first convolution has a stride of 2, so what repeats
+every pixel or two is hidden from them, and a generator leaves a lattice there.
+"""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -61,8 +66,26 @@ class Head(nn.Module):
         return logits.flatten(1)
 
 
+class PixelHead(nn.Module):
+    """Logits of overlapping patches of 22 px of the picture itself (Isola et al. 2017, section 3.2.2).
+
+    x: (B,3,H,W) → (B,H/8 · W/8); it takes the arguments of `Head` and has no class term.
+    """
+
+    def __init__(self, channels: tuple[int, ...] = (32, 64, 128)) -> None:
+        super().__init__()
+        layers: list[nn.Module] = []
+        for inputs, outputs in pairwise((3, *channels)):
+            layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, 2, 1)), nn.LeakyReLU(0.2)]
+        self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(channels[-1], 1, 1)))
+
+    def forward(self, x: Tensor, labels: Tensor | None, class_weight: float) -> Tensor:
+        del labels, class_weight
+        return self.layers(x).flatten(1)
+
+
 class ProjectedDiscriminator(nn.Module):
-    """Four heads on Lite0's features. The class enters the two deepest heads alone."""
+    """Four heads on Lite0's features, and one on the pixels. The class enters the two deepest heads of features."""
 
     def __init__(self, class_count: int, features: Callable[[], nn.Module] = Lite0Features) -> None:
         super().__init__()
@@ -72,12 +95,15 @@ class ProjectedDiscriminator(nn.Module):
         self.heads = nn.ModuleList(
             Head(channels, SIZE // 4 >> i, class_count if i >= count - 2 else 0) for i, channels in enumerate(MIXED)
         )
+        self.heads.append(PixelHead())
 
     def project(self, x: Tensor) -> list[Tensor]:
-        """x: (B,3,H,W) in [-1,1] → mixed feature maps, differentiable with respect to x."""
+        """x: (B,3,H,W) in [-1,1] → mixed feature maps, shallow to deep, and x; differentiable with respect to x."""
+        x = x.contiguous(memory_format=torch.channels_last)
+        picture = x
         if x.shape[-1] != SIZE:
             x = F.interpolate(x, size=(SIZE, SIZE), mode="bilinear", align_corners=False, antialias=x.shape[-1] > SIZE)
-        return self.mixing(self.features(x.contiguous(memory_format=torch.channels_last)))
+        return [*self.mixing(self.features(x)), picture]
 
     def judge(self, maps: list[Tensor], labels: Tensor | None, class_weight: float = 1.0) -> list[Tensor]:
         """Mixed maps → one row of logits (B,·) a head."""

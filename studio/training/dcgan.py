@@ -18,8 +18,9 @@ from studio.models import bounds
 from studio.models.augment import AUGMENTATIONS, augment
 from studio.models.base import measure_w_mean
 from studio.models.dcgan import Dcgan, DcganConfig, DcganDiscriminator
-from studio.training.gan import freeze, measure_statistics
+from studio.training.gan import measure_statistics
 from studio.training.recipe import RECIPES, Recipe, StepContext
+from studio.training.tensors import freeze
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ players, so a step costs one generator pass and two feature passes. From scratch
 penalties on every fourth step (Huang et al. 2025, arXiv 2501.05441).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -22,9 +22,10 @@ from studio.models.gan import GanConfig, GanGenerator
 from studio.models.projected import ProjectedDiscriminator
 from studio.training.data import balanced_labels
 from studio.training.recipe import RECIPES, Recipe, StepContext
+from studio.training.tensors import freeze, sum_of
 
 PENALTY_EVERY = 4  # steps
-DEEP = slice(2, None)  # maps on which pairs are compared: on shallow ones texture alone would pass for diversity
+DEEP = slice(2, 4)  # maps on which pairs are compared: on shallow ones texture alone would pass for diversity
 STATISTICS_IMAGES = 512  # pictures from which the published model's batch norm statistics are measured
 
 
@@ -228,17 +229,6 @@ def pair_distance(maps: Tensor) -> Tensor:
     half = len(maps) // 2
     difference = maps[:half] - maps[half : 2 * half]
     return (difference - difference.mean(dim=(2, 3), keepdim=True)).abs().mean()
-
-
-def sum_of(terms: Iterable[Tensor]) -> Tensor:
-    """Sum of scalars as a tensor."""
-    return torch.stack(list(terms)).sum()
-
-
-def freeze(parameters: list[nn.Parameter], frozen: bool) -> None:
-    """Switch the gradients of parameters off or on."""
-    for parameter in parameters:
-        parameter.requires_grad_(not frozen)
 
 
 for _name, _conditional, _summary in (

@@ -19,7 +19,7 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list, gather_object, set_seed
 from torch import Tensor
 
-from studio.core import checkpoint
+from studio.core import bfloat16, checkpoint
 from studio.core.checkpoint import Checkpoint
 from studio.core.dataset import ImageSet
 from studio.core.errors import TrainingError
@@ -185,6 +185,8 @@ def _start(recipe: Recipe, model_config: Any, trainer_config: Any, data: ImageSe
     )
     if options.device in ("cuda", "mps") and accelerator.device.type != options.device:
         raise TrainingError(f"There is no {options.device} device here; choose auto or cpu.")
+    if options.precision == "bf16" and accelerator.device.type == "cpu" and bfloat16.speed_up() < 1:
+        raise TrainingError("This processor does not gain by bfloat16; train with --precision fp32.")
     if recipe.conditional and (not data.classes or bool((data.labels < 0).any())):
         raise TrainingError("A conditional recipe needs a class for every picture: subfolders, or a column `class`.")
     class_count = len(data.classes) if recipe.conditional else 0

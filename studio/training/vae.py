@@ -2,6 +2,10 @@
 
 The Kullback-Leibler term grows from nothing over a warm-up and leaves each dimension its free bits, against posteriors
 that collapse. The features are EfficientNet-Lite0's: a model trained so must not be judged on them.
+
+L1 alone paints the mean of all that could be, which is fog. So a projected discriminator may judge the rebuilt pictures
+too (VAE/GAN, Larsen et al. 2016, arXiv 1512.09300); the feature distance is then taken on its mixed maps, as their
+similarity metric was on their discriminator's (section 2.2).
 """
 
 from collections.abc import Callable, Mapping
@@ -18,8 +22,10 @@ from studio.models.base import measure_w_mean
 from studio.models.lite0 import Lite0Features
 from studio.models.losses_vae import feature_distance, free_divergence, pyramid_l1, sample_posterior
 from studio.models.mixture import fit
+from studio.models.projected import ProjectedDiscriminator
 from studio.models.vae import Vae, VaeConfig
 from studio.training.recipe import RECIPES, Recipe, StepContext
+from studio.training.tensors import freeze, sum_of
 
 ENCODE_BATCH = 64
 
@@ -31,7 +37,9 @@ class VaeTraining:
     feature_weight: of the feature distance beside the L1 of weight 1; 0 does without the features. feature_size: px to
     which smaller pictures are scaled before the features (at 128 they take half of a step's time at 64 px). pyramid:
     Laplacian levels of the L1. kl_weight: of the KL divergence in nats a picture. free_bits: nats that each latent
-    dimension has for nothing. kl_warmup: pictures over which kl_weight grows from 0. prior_images, prior_steps:
+    dimension has for nothing. kl_warmup: pictures over which kl_weight grows from 0. adversarial: weight of the
+    discriminator's opinion, 0 does without one; adversarial_from: pictures after which it begins to count;
+    discriminator_learning_rate. prior_images, prior_steps:
     pictures to which, and EM steps with which, the prior is fitted. prior_floor: least variance.
     """
 
@@ -42,14 +50,19 @@ class VaeTraining:
     kl_weight: float = 1e-3
     free_bits: float = 0.05
     kl_warmup: int = 20_000
+    adversarial: float = 0.0
+    adversarial_from: int = 4_000
+    discriminator_learning_rate: float = 5e-4
     prior_images: int = 4_096
     prior_steps: int = 20
     prior_floor: float = 1e-3
 
     def __post_init__(self) -> None:
         bounds.real("learning_rate", self.learning_rate, 1e-8, 1)
-        for name in ("feature_weight", "kl_weight", "free_bits"):
+        bounds.real("discriminator_learning_rate", self.discriminator_learning_rate, 1e-8, 1)
+        for name in ("feature_weight", "kl_weight", "free_bits", "adversarial"):
             bounds.real(name, getattr(self, name), 0, 1000)
+        bounds.whole("adversarial_from", self.adversarial_from, 0, 10**12)
         bounds.whole("feature_size", self.feature_size, 32, 512)
         bounds.whole("pyramid", self.pyramid, 1, 4)
         bounds.whole("kl_warmup", self.kl_warmup, 0, 10**12)
@@ -59,7 +72,7 @@ class VaeTraining:
 
 
 class VaeTrainer:
-    """Encoder and decoder under one Adam."""
+    """Encoder and decoder under one Adam, and a discriminator under another where one is asked for."""
 
     def __init__(
         self,
@@ -70,49 +83,98 @@ class VaeTrainer:
     ) -> None:
         self.config = config
         self.model: Vae = Vae(model_config, class_count).to(memory_format=torch.channels_last)
-        self.extractor = features().to(memory_format=torch.channels_last) if config.feature_weight else None
-        self.features: tuple[str, ...] = ("lite0",) if config.feature_weight else ()
+        self.features: tuple[str, ...] = ("lite0",) if config.feature_weight or config.adversarial else ()
+        self.extractor: nn.Module | None = None
+        self.discriminator: ProjectedDiscriminator | None = None
+        if config.adversarial:
+            self.discriminator = ProjectedDiscriminator(class_count, features).to(memory_format=torch.channels_last)
+        elif config.feature_weight:
+            self.extractor = features().to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.Adam(self.model.parameters(), config.learning_rate, (0.9, 0.99), foreach=True)
+        self.judging = list(self.discriminator.heads.parameters()) if self.discriminator else []
+        self.judging_optimiser = (
+            torch.optim.Adam(self.judging, config.discriminator_learning_rate, (0.0, 0.99), foreach=True)
+            if self.judging
+            else None
+        )
 
     def modules(self) -> dict[str, nn.Module]:
         """The frozen features stay out: they come from their package."""
-        return {"model": self.model}
+        if self.discriminator is None:
+            return {"model": self.model}
+        return {"model": self.model, "mixing": self.discriminator.mixing, "heads": self.discriminator.heads}
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return {"model": self.optimiser}
+        if self.judging_optimiser is None:
+            return {"model": self.optimiser}
+        return {"model": self.optimiser, "discriminator": self.judging_optimiser}
 
     def to(self, device: torch.device) -> None:
-        self.model.to(device)
-        if self.extractor is not None:
-            self.extractor.to(device)
+        for module in (self.model, self.extractor, self.discriminator):
+            if module is not None:
+                module.to(device)
 
     def step(self, images: Tensor, labels: Tensor | None, context: StepContext) -> Mapping[str, Tensor]:
         config = self.config
         images = images.contiguous(memory_format=torch.channels_last)
         weights = None if labels is None else F.one_hot(labels, self.model.class_count).to(images.dtype)
         mean, log_variance = (half.float() for half in self.model.encode(images, weights))
-        noise = context.draw(*mean.shape, device=images.device)
-        latent = sample_posterior(mean, log_variance, noise)
+        latent = sample_posterior(mean, log_variance, context.draw(*mean.shape, device=images.device))
         rebuilt = self.model.synthesis(self.model.style(latent, weights)).float()
         pixels = pyramid_l1(rebuilt, images, config.pyramid)
-        perceived = self._feature_distance(rebuilt, images)
         divergence = free_divergence(mean, log_variance, config.free_bits)
         warm = min(1.0, context.images / config.kl_warmup) if config.kl_warmup else 1.0
-        loss = pixels + config.feature_weight * perceived + warm * config.kl_weight * divergence
+        loss = pixels + warm * config.kl_weight * divergence
+        logged = {"pixels": pixels.detach(), "divergence": divergence.detach()}
+        if self.extractor is not None:
+            size = config.feature_size
+            perceived = feature_distance(
+                self.extractor(enlarged(rebuilt, size)), self.extractor(enlarged(images, size))
+            )
+            loss = loss + config.feature_weight * perceived
+            logged["features"] = perceived.detach()
+        if self.discriminator is not None:
+            crossed = self.model.synthesis(
+                self.model.style(crossover(latent.detach(), context), weights)[: len(latent) // 2]
+            )
+            perceived, opinion = self._judged(images, rebuilt, crossed.float(), labels, context, logged)
+            loss = loss + config.feature_weight * perceived
+            if context.images >= config.adversarial_from:
+                loss = loss + config.adversarial * opinion
+            logged["features"] = perceived.detach()
         context.update(loss, self.optimiser)
-        return {
-            "loss": loss.detach(),
-            "pixels": pixels.detach(),
-            "features": perceived.detach(),
-            "divergence": divergence.detach(),
-        }
+        freeze(self.judging, False)
+        return {"loss": loss.detach(), **logged}
 
-    def _feature_distance(self, rebuilt: Tensor, images: Tensor) -> Tensor:
-        """Distance in the features of the pictures; zero without features."""
-        if self.extractor is None:
-            return rebuilt.new_zeros(())
-        size = self.config.feature_size
-        return feature_distance(enlarged(rebuilt, size), enlarged(images, size), self.extractor)
+    def _judged(
+        self,
+        images: Tensor,
+        rebuilt: Tensor,
+        crossed: Tensor,
+        labels: Tensor | None,
+        context: StepContext,
+        logged: dict[str, Tensor],
+    ) -> tuple[Tensor, Tensor]:
+        """Feature distance of the rebuilt pictures, and the adversarial loss of them and of `crossed`, new ones.
+
+        The discriminator learns first (hinge loss) and is held from then on, until the caller lets it go.
+        """
+        discriminator, optimiser = self.discriminator, self.judging_optimiser
+        assert discriminator is not None
+        assert optimiser is not None
+        fake_labels = None if labels is None else torch.cat([labels, labels[: len(crossed)]])
+        with torch.no_grad():
+            real_maps = discriminator.project(images)
+        fake_maps = discriminator.project(torch.cat([rebuilt, crossed]))
+        real = discriminator.judge(real_maps, labels)
+        fake = discriminator.judge([x.detach() for x in fake_maps], fake_labels)
+        hinge = sum_of(F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True))
+        context.update(hinge, optimiser)
+        freeze(self.judging, True)
+        opinion = -sum_of(f.mean() for f in discriminator.judge(fake_maps, fake_labels))
+        perceived = feature_distance([x[: len(images)] for x in fake_maps[:-1]], real_maps[:-1])  # the last: pixels
+        logged.update(discriminator=hinge.detach(), opinion=opinion.detach())
+        return perceived, opinion
 
     def finish(self, model: LatentModel, data: ImageSet, generator: torch.Generator) -> None:
         """Fit the prior to samples of the averaged model's posteriors, then measure the centres of truncation."""
@@ -120,6 +182,18 @@ class VaeTrainer:
             raise TypeError(f"expected a Vae, not a {type(model).__name__}")
         fit_prior(model, data, self.config, generator)
         measure_w_mean(model)
+
+
+def crossover(latent: Tensor, context: StepContext) -> Tensor:
+    """Each dimension from row i or from row i + B/2, by chance: new points with the marginals of the posteriors.
+
+    Rows that far apart have the same class (`studio.training.data.balanced_labels`). (B,D) → (B,D), the second half
+    being what the first one left.
+    """
+    half = len(latent) // 2
+    own = torch.rand(half, latent.shape[1], generator=context.generator).to(latent.device) < 0.5
+    first, second = latent[:half], latent[half : 2 * half]
+    return torch.cat([torch.where(own, first, second), torch.where(own, second, first), latent[2 * half :]])
 
 
 def enlarged(x: Tensor, size: int) -> Tensor:

@@ -25,7 +25,7 @@ GRID: dict[str, Any] = {**WORK, "prefix": PREFIX, "place": "grid"}
 def layout(settings: Settings) -> dict[str, Any]:
     """The components of the tab, by name."""
     parts: dict[str, Any] = {"class_grid": gr.State(())}
-    parts["class_none"] = gr.HTML(apply_default_css=False)
+    parts["class_none"] = gr.HTML(elem_classes="class-none", apply_default_css=False)
     with gr.Column(elem_classes="class-desk"):
         with gr.Row(elem_classes="desk", equal_height=False):
             with gr.Column(elem_classes="rail", min_width=230):

@@ -43,8 +43,8 @@ def test_one_level_is_plain_l1() -> None:
 
 def test_feature_distance_is_two_for_orthogonal_and_zero_for_parallel_features() -> None:
     east, north = torch.tensor([1.0, 0]).view(1, 2, 1, 1), torch.tensor([0.0, 3]).view(1, 2, 1, 1)
-    assert float(feature_distance(east, north, lambda x: [x, x])) == pytest.approx(2)
-    assert float(feature_distance(east, 5 * east, lambda x: [x])) == pytest.approx(0)
+    assert float(feature_distance([east, east], [north, north])) == pytest.approx(2)
+    assert float(feature_distance([east], [5 * east])) == pytest.approx(0)
 
 
 def test_the_divergence_of_the_standard_normal_from_itself_is_zero() -> None:

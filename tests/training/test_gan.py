@@ -13,7 +13,7 @@ from studio.core.errors import InvalidRequest
 from studio.core.progress import result_of
 from studio.models.augment import augment, cut_out, jitter_colour, translate
 from studio.models.gan import GanConfig, GanGenerator, without_classes
-from studio.models.projected import MIXED, ProjectedDiscriminator
+from studio.models.projected import MIXED, PixelHead, ProjectedDiscriminator
 from studio.training.data import Batches, balanced_labels
 from studio.training.gan import GanTrainer, GanTraining, blur, lack_of_diversity, measure_statistics
 from studio.training.loop import fit
@@ -68,17 +68,30 @@ def test_projected_discriminator_tells_a_batch_apart() -> None:
         loss.backward()
         optimiser.step()
     assert float(loss.detach()) < 0.5
-    assert len(real) == len(MIXED)
+    assert len(real) == len(MIXED) + 1  # the last sees the pixels
 
 
-def test_class_enters_the_two_deepest_heads_alone() -> None:
+def test_class_enters_the_two_deepest_heads_of_features_alone() -> None:
     torch.manual_seed(0)
     discriminator = ProjectedDiscriminator(2, ToyFeatures).eval()
     x = torch.rand(1, 3, 128, 128)
     one, other = discriminator(x, torch.tensor([0])), discriminator(x, torch.tensor([1]))
-    assert [bool(torch.allclose(a, b)) for a, b in zip(one, other, strict=True)] == [True, True, False, False]
+    assert [bool(torch.allclose(a, b)) for a, b in zip(one, other, strict=True)] == [True, True, False, False, True]
     without = discriminator(x, torch.tensor([1]), class_weight=0.0)
     assert all(torch.allclose(a, b) for a, b in zip(without, discriminator(x, None), strict=True))
+
+
+def test_pixel_head_sees_a_lattice_of_one_pixel_that_means_hide() -> None:
+    torch.manual_seed(0)
+    head = PixelHead()
+    flat = torch.zeros(1, 3, 32, 32)
+    lattice = flat.clone()
+    lattice[..., ::2, ::2], lattice[..., 1::2, 1::2] = 0.5, -0.5
+    assert torch.equal(F.avg_pool2d(lattice, 2), F.avg_pool2d(flat, 2))
+    with torch.no_grad():
+        logits, unlike = head(lattice, None, 1.0), head(flat, None, 1.0)
+    assert logits.shape == (1, 16)
+    assert float((logits - unlike).abs().mean()) > 1e-3
 
 
 def test_lack_of_diversity_is_one_a_map_for_copies_and_zero_for_a_spread_like_the_real() -> None:
