@@ -47,7 +47,7 @@ class Workers:
     def __init__(self, device: torch.device, threads: int | None) -> None:
         before = torch.get_num_threads()
         self.count = (threads or before) if device.type == "cpu" else 1
-        self.step = max(self.count, 4) if device.type == "cpu" else GPU_STEP
+        self.step = 4 * self.count if device.type == "cpu" else GPU_STEP
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="studio")
         together = threading.Barrier(self.count)
 

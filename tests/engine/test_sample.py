@@ -73,12 +73,12 @@ def test_eight_threads_at_once_make_the_pictures_of_one(engine: Engine, make_eng
 
 
 def test_pictures_appear_step_by_step(engine: Engine) -> None:
-    steps = list(engine.sample(SampleRequest(model="paintings", count=10)))
-    assert [step.step for step in steps] == [4, 8, 10]
-    assert [len(step.preview) for step in steps] == [4, 8, 10]
-    assert {step.total for step in steps} == {10}
+    steps = list(engine.sample(SampleRequest(model="paintings", count=20)))
+    assert [step.step for step in steps] == [8, 16, 20]  # four pictures a worker
+    assert [len(step.preview) for step in steps] == [8, 16, 20]
+    assert {step.total for step in steps} == {20}
     assert [step.result is None for step in steps] == [True, True, False]
-    assert [item.seed for item in steps[-1].result] == list(range(10))
+    assert [item.seed for item in steps[-1].result] == list(range(20))
 
 
 def test_closing_midway_leaves_the_engine_usable(engine: Engine) -> None:
@@ -101,13 +101,13 @@ def test_an_error_in_a_step_leaves_the_engine_usable(engine: Engine, monkeypatch
 
 
 def test_a_job_may_be_carried_on_by_another_thread(engine: Engine) -> None:
-    job = engine.sample(SampleRequest(model="paintings", count=9))
+    job = engine.sample(SampleRequest(model="paintings", count=17))
     parts = []
     for _ in range(3):
         thread = threading.Thread(target=lambda: parts.append(next(job)))
         thread.start()
         thread.join(30)
-    for one, other in zip(parts[-1].result, sample(engine, count=9), strict=True):
+    for one, other in zip(parts[-1].result, sample(engine, count=17), strict=True):
         assert np.array_equal(pixels(one.image), other)
 
 

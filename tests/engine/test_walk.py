@@ -21,7 +21,7 @@ KEYS = [{"seed": 1, "classes": {"portrait": 1}}, {"seed": 2, "classes": {"seasca
 
 
 def ask(**values: object) -> WalkRequest:
-    return WalkRequest(**{"model": "paintings", "pictures": KEYS, "frames": 12, **values})
+    return WalkRequest(**{"model": "paintings", "pictures": KEYS, "frames": 20, **values})
 
 
 def frames_of(path: Path) -> list[np.ndarray]:
@@ -32,11 +32,11 @@ def frames_of(path: Path) -> list[np.ndarray]:
 
 def test_a_walk_is_a_film_that_starts_at_its_first_key(engine: Engine, tmp_path: Path) -> None:
     steps = list(engine.walk(ask(), tmp_path / "walk.mp4"))
-    assert [step.step for step in steps] == [4, 8, 12]
-    assert {step.total for step in steps} == {12}
+    assert [step.step for step in steps] == [8, 16, 20]
+    assert {step.total for step in steps} == {20}
     assert [step.result for step in steps] == [None, None, tmp_path / "walk.mp4"]
     frames = frames_of(tmp_path / "walk.mp4")
-    assert len(frames) == 12
+    assert len(frames) == 20
     key = pixels(engine.render("paintings", KEYS[0]).image).astype(int)
     assert np.abs(frames[0].mean((0, 1)) - key.mean((0, 1))).max() < 8
     last = pixels(steps[-1].preview).astype(int)
@@ -74,9 +74,9 @@ def test_a_walk_in_z_without_classes(engine: Engine, tmp_path: Path) -> None:
 
 def test_a_walk_from_class_to_class_keeps_its_seed(engine: Engine, tmp_path: Path) -> None:
     keys = [{"seed": 7, "classes": {name: 1}} for name in ("portrait", "seascape")]
-    request = ask(pictures=keys, frames=8, space="z")  # frame 3 is the last of the first step
+    request = ask(pictures=keys, frames=16, space="z")  # frame 7 is the last of the first step
     first, *_, last = [step.preview for step in engine.walk(request, tmp_path / "w.mp4")]
-    way = [engine.render("paintings", 7, classes={"portrait": p, "seascape": 4 - p}).image for p in (1, 3)]
+    way = [engine.render("paintings", 7, classes={"portrait": p, "seascape": 8 - p}).image for p in (1, 7)]
     assert same(first, way[0])
     assert same(last, way[1])
 
@@ -94,7 +94,7 @@ def test_frames_are_enlarged(engine: Engine, tmp_path: Path) -> None:
 def test_a_gif_is_a_film_too(engine: Engine, tmp_path: Path) -> None:
     path = result_of(engine.walk(ask(format="gif", fps=20), tmp_path / "walk.gif"))
     with Image.open(path) as film:
-        assert film.n_frames == 12
+        assert film.n_frames == 20
         assert film.info["loop"] == 0
 
 
