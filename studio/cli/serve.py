@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from studio.cli.door import Json, say
+
 
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")] = None,
@@ -14,7 +16,12 @@ def serve(
     auth: Annotated[
         str | None, typer.Option(metavar="USER:PASSWORD", envvar="STUDIO_AUTH", help="Ask for a login.")
     ] = None,
+    as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Open the studio in a browser."""
     page = importlib.import_module("studio.ui.app")  # the command line and the page are siblings: bound at run time
-    page.serve(host=host, port=port, share=share, profile=profile, auth=auth)
+
+    def opened(url: str, public: str | None) -> None:
+        say(True, {"url": url, "public": public}, "")
+
+    page.serve(host=host, port=port, share=share, profile=profile, auth=auth, opened=opened if as_json else None)

@@ -1,6 +1,9 @@
 """The page put together, and how it is served."""
 
 import os
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -127,10 +130,12 @@ def serve(
     share: bool = False,
     profile: str | None = None,
     auth: tuple[str, str] | str | None = None,
+    opened: Callable[[str, str | None], None] | None = None,
 ) -> None:
-    """Open the page and wait. Host and port by default come from gradio's own GRADIO_SERVER_NAME and _PORT.
+    """Open the page and wait for Ctrl+C. Host and port by default come from gradio's own GRADIO_SERVER_NAME and _PORT.
 
-    profile: overrides STUDIO_PROFILE. auth: (user, password), or "user:password". Raises a StudioError for bad values.
+    profile: overrides STUDIO_PROFILE. auth: (user, password), or "user:password". opened: told the page's address and
+    its public link, if there is one, in place of gradio's printed lines. Raises a StudioError for bad values.
     """
     settings = Settings.from_environment()
     if profile is not None:
@@ -138,9 +143,22 @@ def serve(
     login = credentials(auth) if isinstance(auth, str) else auth
     page = build(Engine(settings), settings)
     try:
-        page.launch(server_name=host, server_port=port, share=share, auth=login, **launch_options(settings))
+        _, url, public = page.launch(
+            server_name=host,
+            server_port=port,
+            share=share,
+            auth=login,
+            quiet=opened is not None,
+            prevent_thread_lock=True,
+            **launch_options(settings),
+        )
     except OSError as error:
         raise InvalidRequest(f"The page cannot be served there: {error}") from error
+    if opened is not None:
+        opened(url, public)
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
+    page.close(verbose=False)
 
 
 def credentials(text: str) -> tuple[str, str]:

@@ -44,7 +44,7 @@ def about(info: ModelInfo) -> str:
     """A model in a line, its card below as plain text. The style sheet shows and hides tools by the data-attributes."""
     facts = [info.kind, f"{info.resolution} px", f"{info.parameters / 1e6:.1f} M parameters"]
     facts += [f"{len(info.classes)} classes"] if info.classes else []
-    facts += [f"{name} {value:.3g}" for name, value in sorted(info.metrics.items())[:3]]
+    facts += [f"{name} {value:.2g}" for name, value in sorted(info.metrics.items()) if name.startswith("kid-")]
     line = f'<span class="facts">{escape(" · ".join(facts))}</span>'
     can = f' data-layers="{info.layers}" data-classes="{len(info.classes)}"'
     if not info.card:

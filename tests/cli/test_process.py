@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,3 +57,15 @@ def test_ctrl_c_ends_a_job_with_130_and_leaves_nothing_half_written(library: Pat
     out, err = process.communicate(timeout=120)
     assert (process.returncode, out, err) == (130, "", "")
     assert list(tmp_path.glob("*.mp4")) + list(tmp_path.glob(".*.mp4")) == []
+
+
+def test_serve_tells_its_address_in_one_line_and_ends_well_by_ctrl_c(library: Path) -> None:
+    process = start("serve", "--host", "127.0.0.1", "--json")
+    assert process.stdout is not None
+    address = json.loads(process.stdout.readline())
+    assert address["public"] is None
+    with urllib.request.urlopen(address["url"], timeout=60) as page:
+        assert b"Atelier" in page.read()
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (0, "", "")

@@ -16,12 +16,13 @@ def served(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def test_without_options_the_page_decides(studio, served: list[dict[str, Any]]) -> None:
     assert studio("serve").status == 0
-    assert served == [{"host": None, "port": None, "share": False, "profile": None, "auth": None}]
+    assert served == [{"host": None, "port": None, "share": False, "profile": None, "auth": None, "opened": None}]
 
 
 def test_options_reach_the_page(studio, served: list[dict[str, Any]]) -> None:
     studio("serve", "--host", "0.0.0.0", "--port", 7999, "--share", "--profile", "public", "--auth", "ada:love:lace")
-    assert served == [{"host": "0.0.0.0", "port": 7999, "share": True, "profile": "public", "auth": "ada:love:lace"}]
+    options = {"host": "0.0.0.0", "port": 7999, "share": True, "profile": "public", "auth": "ada:love:lace"}
+    assert served == [options | {"opened": None}]
 
 
 def test_a_login_can_come_from_the_environment(studio, served, monkeypatch: pytest.MonkeyPatch) -> None:
