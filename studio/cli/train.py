@@ -3,7 +3,7 @@
 import math
 import os
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import field, fields, make_dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ def train(
     recipe: Annotated[str, typer.Argument(help="gan, cgan, dcgan, vae, …: an unknown one lists them all.")],
     data: Annotated[list[Path], typer.Option(help=FOLDERS)],
     out: Annotated[Path, typer.Option(help="The checkpoint to write; state and logs lie beside it.")],
+    styles: Annotated[list[Path] | None, typer.Option(help="Paintings, for a recipe that takes them beside.")] = None,
     config: Annotated[list[str] | None, typer.Option(metavar="NAME=VALUE", help="Settings of the recipe.")] = None,
     classes: Annotated[str, typer.Option(help="Use these classes alone: landscape,seascape.")] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run was stopped.")] = False,
@@ -45,7 +46,6 @@ def train(
 ) -> None:
     """Train a model on pictures."""
     with extra("train"):
-        from studio.core.dataset import read_dataset
         from studio.training.loop import fit
         from studio.training.options import TrainOptions
         from studio.training.recipe import RECIPES
@@ -62,16 +62,35 @@ def train(
         **rest,
     )
     guard(options, overwrite)
-    pictures = read_dataset(data, model.resolution, parse.names(classes) or None, minimum=options.batch)
+    pictures = read(entry, data, styles or [], entry.side(model, trainer), parse.names(classes) or None, options.batch)
     quiet = as_json or os.environ.get("RANK", "0") != "0"
     report_skipped(pictures)
     with Signals() as signals:
-        job = cast("Generator[Progress[Checkpoint]]", fit(entry, model, trainer, pictures, options))
+        run = fit(entry, model, trainer, pictures, options, stop=lambda: signals.received is not None)
+        job = cast("Generator[Progress[Checkpoint]]", run)
         last = follow(job, options, signals, quiet)
     if os.environ.get("RANK", "0") == "0":
         say(as_json, record(last, options, pictures, signals), words(last, options))
     if signals.received:
         raise typer.Exit(signals.status)
+
+
+def read(
+    recipe: "Recipe",
+    data: Sequence[Path],
+    styles: Sequence[Path],
+    side: int,
+    classes: Sequence[str] | None,
+    minimum: int,
+) -> "ImageSet":
+    """The pictures of --data and, where the recipe takes them, the paintings of --styles."""
+    from studio.core.dataset import read_dataset
+    from studio.training.data import content_and_style
+
+    if styles and not recipe.styles:
+        raise InvalidRequest(f"Recipe {recipe.name} takes no --styles; give all its pictures by --data.")
+    pictures = read_dataset(data, side, classes, minimum=minimum)
+    return content_and_style(pictures, read_dataset(styles, side, minimum=minimum)) if styles else pictures
 
 
 def configs(recipe: "Recipe", options: type[Any], values: Mapping[str, Any]) -> tuple[Any, Any, dict[str, Any]]:
@@ -136,9 +155,7 @@ def follow(
                     f"{progress.step} of {options.images} pictures", *filter(None, beside.values()), sep=", "
                 )
             if signals.received:
-                shown.update(task, left="saving")
-                job.close()  # saves the run
-                break
+                shown.update(task, left="saving")  # the job has been told, and ends by itself
     return last
 
 

@@ -8,7 +8,7 @@ trust what ``load`` returns, whoever wrote the file.
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BufferedReader
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import safetensors.torch
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
 from studio.core.container import DTYPES, Entry, check_layout, open_file, read_error, read_header
 from studio.core.errors import CheckpointError, StudioError
@@ -67,10 +67,19 @@ class Checkpoint:
         return tensors
 
     def build(self) -> LatentModel:
-        """The model with its weights: float32, on the CPU, in eval mode. The global random state stays as it was."""
+        """The generator with its weights, as build_module. Raises CheckpointError where the kind is no generator."""
+        model: LatentModel = self._filled(MODEL_KINDS[self.kind].generator)
+        return model
+
+    def build_module(self) -> nn.Module:
+        """A model of any kind with its weights: float32, on the CPU, in eval mode. The global random state stays."""
+        model: nn.Module = self._filled(MODEL_KINDS[self.kind].build)
+        return model
+
+    def _filled(self, build: Callable[[Any, int], Any]) -> Any:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)
-            model = MODEL_KINDS[self.kind].build(self.configuration, len(self.classes))
+            model = build(self.configuration, len(self.classes))
         model.load_state_dict(self.tensors(), strict=True)  # copies into the model's own float32 and int64
         return model.eval()
 
@@ -123,7 +132,7 @@ def _digest(name: str, file: BufferedReader) -> str:
 
 def save(
     path: Path | str,
-    model: LatentModel,
+    model: nn.Module,
     *,
     kind: str,
     config: Any,

@@ -1,4 +1,4 @@
-"""What every generator kind offers: noise → w → picture, in two steps that latent tools can work between."""
+"""The table of model kinds, and what every generator offers: noise → w → picture, in two steps to work between."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -7,6 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from studio.core.errors import CheckpointError
 from studio.core.registry import Registry
 
 
@@ -43,12 +44,23 @@ class LatentModel(nn.Module, ABC):
 
 @dataclass(frozen=True)
 class ModelKind:
-    """A row of the table of model kinds. build(config, class_count) → LatentModel in train mode, seeded by torch."""
+    """A row of the table of model kinds. build(config, count of names) → a module in train mode, seeded by torch.
+
+    latent: whether it builds a LatentModel, which samples, walks and mixes; the others serve style transfer.
+    """
 
     name: str
     config: type[Any]  # a frozen dataclass whose fields have defaults
-    build: Callable[[Any, int], LatentModel]
+    build: Callable[[Any, int], nn.Module]
     summary: str
+    latent: bool = True
+
+    def generator(self, config: Any, class_count: int) -> LatentModel:
+        """As build, of a latent kind. Raises CheckpointError where this kind is none."""
+        model = self.build(config, class_count) if self.latent else None
+        if not isinstance(model, LatentModel):
+            raise CheckpointError(f"A model of kind {self.name!r} paints no pictures from seeds; choose a generator.")
+        return model
 
 
-MODEL_KINDS: Registry[ModelKind] = Registry("model kind", populate="studio.models")
+MODEL_KINDS: Registry[ModelKind] = Registry("model kind", populate=("studio.models", "studio.style"))

@@ -12,11 +12,11 @@ T = TypeVar("T")
 class Registry(Generic[T]):
     """A table from name to thing.
 
-    what: how errors call an entry ("activation"). populate: a package whose import fills the table, imported at the
+    what: how errors call an entry ("activation"). populate: packages whose import fills the table, imported at the
     first lookup, so that a low layer can hold a table which higher layers fill.
     """
 
-    def __init__(self, what: str, populate: str | None = None) -> None:
+    def __init__(self, what: str, populate: str | tuple[str, ...] | None = None) -> None:
         self.what = what
         self._populate = populate
         self._entries: dict[str, T] = {}
@@ -34,8 +34,9 @@ class Registry(Generic[T]):
 
     def _fill(self) -> None:
         if self._populate is not None:
-            module, self._populate = self._populate, None
-            importlib.import_module(module)
+            modules, self._populate = self._populate, None
+            for module in (modules,) if isinstance(modules, str) else modules:
+                importlib.import_module(module)
 
     def __getitem__(self, name: str) -> T:
         self._fill()

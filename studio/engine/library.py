@@ -29,12 +29,21 @@ class Library:
         self._shapes: dict[str, tuple[int, int, int]] = {}
 
     def paths(self) -> Mapping[str, Path]:
-        """Every model's file by name, shipped ones first; a name that both folders have is the shipped one's."""
+        """Every generator's file by name, shipped ones first; a name that both folders have is the shipped one's.
+
+        Files that cannot be used stay in the list, to be described with their error.
+        """
         found: dict[str, Path] = {}
         for folder in (self._settings.checkpoints, self._settings.models):
             for file in _files(folder):
                 found.setdefault(file.stem, file)
-        return found
+        return {name: file for name, file in found.items() if self._may_paint(file)}
+
+    def _may_paint(self, file: Path) -> bool:
+        """Whether a file holds a generator, or nothing that can be opened."""
+        with suppress(StudioError):
+            return MODEL_KINDS[self._open(file).kind].latent
+        return True
 
     def open(self, model: str) -> tuple[str, Checkpoint]:
         """The model's name and checkpoint. Raises UnknownName, or CheckpointError where the file is not usable."""
@@ -47,6 +56,14 @@ class Library:
                 path = path.expanduser()
             return path.stem, self._open(path)
         raise UnknownName("model", model, tuple(paths))
+
+    def part(self, name: str) -> Checkpoint | None:
+        """A model that paints with others, by its file's name; None where neither folder has it."""
+        for folder in (self._settings.checkpoints, self._settings.models):
+            path = folder / f"{name}{SUFFIX}"
+            if path.is_file():
+                return self._open(path)
+        return None
 
     def describe(self, name: str, path: Path) -> ModelInfo:
         """What a file is, or why it cannot be used."""
@@ -93,7 +110,7 @@ class Library:
         shape = self._shapes.get(opened.sha256)
         if shape is None:
             with torch.device("meta"):
-                model = MODEL_KINDS[opened.kind].build(opened.configuration, len(opened.classes))
+                model = MODEL_KINDS[opened.kind].generator(opened.configuration, len(opened.classes))
             shape = (model.resolution, model.layers, sum(tensor.numel() for tensor in model.parameters()))
             self._shapes[opened.sha256] = shape
         return shape

@@ -1,12 +1,18 @@
-"""Batches from pictures in memory, balanced over the classes."""
+"""Batches from pictures in memory, balanced over the classes, or cut from them."""
+
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from studio.core.dataset import ImageSet
+from studio.core.errors import TrainingError
+from studio.training.options import TrainOptions
+
+ROLES = ("content", "style")  # the two classes of a data set for style transfer
 
 
-class Batches:
+class LabelledBatches:
     """Draws batches from an ImageSet held on the device.
 
     Classes take turns, so that a rare class is seen as often as a frequent one; within a class pictures are drawn with
@@ -36,6 +42,46 @@ class Batches:
             mirrored = (torch.rand(self.batch, 1, 1, 1, generator=generator) < 0.5).to(self.device)
             images = torch.where(mirrored, images.flip(3), images)
         return images, None if labels is None else labels.to(self.device)
+
+
+def labelled_batches(
+    trainer: Any,  # noqa: ARG001 - one signature for all recipes
+    conditional: bool,
+    data: ImageSet,
+    options: TrainOptions,
+    device: torch.device,
+) -> LabelledBatches:
+    """What generators are trained on: pictures and, where the recipe uses them, their classes."""
+    return LabelledBatches(data, options.batch, conditional, options.flip, device)
+
+
+def content_and_style(content: ImageSet, style: ImageSet) -> ImageSet:
+    """One data set of two, told apart by the classes "content" and "style"."""
+    labels = torch.tensor([0] * len(content) + [1] * len(style))
+    images = torch.cat([content.images, style.images])
+    return ImageSet(images, labels, ROLES, content.files + style.files, content.skipped + style.skipped)
+
+
+def by_role(data: ImageSet) -> tuple[Tensor, Tensor]:
+    """Indices of the content and of the style pictures. Raises TrainingError where the data have no such classes."""
+    if not set(ROLES) <= set(data.classes):
+        raise TrainingError(
+            "This recipe needs photographs and paintings: give the paintings by --styles, or a folder with the "
+            "subfolders content and style."
+        )
+    content, style = (torch.nonzero(data.labels == data.classes.index(role))[:, 0] for role in ROLES)
+    return content, style
+
+
+def crops(pictures: Tensor, count: int, side: int, generator: torch.Generator, flip: bool = True) -> Tensor:
+    """Squares cut at random from random pictures. (N,3,S,S) uint8, S ≥ side → (B,3,side,side) in [-1,1]."""
+    room = pictures.shape[-1] - side + 1
+    index = torch.randint(len(pictures), (count,), generator=generator).tolist()
+    corners = torch.randint(room, (count, 2), generator=generator).tolist()
+    mirrored = (torch.rand(count, generator=generator) < 0.5).tolist()
+    cut = [pictures[i, :, y : y + side, x : x + side] for i, (y, x) in zip(index, corners, strict=True)]
+    turned = [c.flip(2) if flip and m else c for c, m in zip(cut, mirrored, strict=True)]
+    return torch.stack(turned).float().div(127.5).sub(1)
 
 
 def balanced_labels(batch: int, class_count: int, generator: torch.Generator) -> Tensor:

@@ -6,11 +6,14 @@ from typing import Any, Protocol
 
 import torch
 from accelerate import Accelerator
+from PIL import Image
 from torch import Tensor, nn
 
 from studio.core.dataset import ImageSet
-from studio.core.kinds import LatentModel
 from studio.core.registry import Registry
+from studio.training.data import labelled_batches
+from studio.training.options import TrainOptions
+from studio.training.snapshots import seeded_grid
 
 
 @dataclass
@@ -38,6 +41,23 @@ class StepContext:
         optimiser.step()
 
 
+class Batches(Protocol):
+    """Where a recipe's batches come from."""
+
+    def draw(self, generator: torch.Generator) -> tuple[Any, ...]:
+        """What one step works on, on the device; every random choice comes from the generator."""
+
+
+class Showcase(Protocol):
+    """What shows a run's progress, always by the same seeds or pictures."""
+
+    def draw(self, model: Any) -> Image.Image:
+        """A picture for people."""
+
+    def measure(self, model: Any) -> Mapping[str, float]:
+        """Figures on held-out pictures, where the recipe has some; the checkpoint carries the last ones."""
+
+
 class Trainer(Protocol):
     """One recipe at work on its networks.
 
@@ -46,8 +66,8 @@ class Trainer(Protocol):
     """
 
     @property
-    def model(self) -> LatentModel:
-        """The generator in training."""
+    def model(self) -> nn.Module:
+        """The model in training."""
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -62,19 +82,27 @@ class Trainer(Protocol):
     def to(self, device: torch.device) -> None:
         """Move all modules, the frozen ones too."""
 
-    def step(self, images: Tensor, labels: Tensor | None, context: StepContext) -> Mapping[str, Tensor]:
-        """One step on real pictures (B,3,R,R) in [-1,1] and labels (B,) → losses to log, as detached scalars."""
+    def step(self, *args: Any, **kwargs: Any) -> Mapping[str, Tensor]:
+        """One step: what the recipe's batches draw, then a StepContext → losses to log, as detached scalars."""
 
-    def finish(self, model: LatentModel, data: ImageSet, generator: torch.Generator) -> None:
+    def finish(self, model: Any, data: ImageSet, generator: torch.Generator) -> None:
         """Prepare a copy of the averaged model for publishing, in place (statistics, priors)."""
+
+
+def resolution_of(model_config: Any, trainer_config: Any) -> int:  # noqa: ARG001 - one signature for all recipes
+    """The side of the pictures that a generator is trained on: that of its own."""
+    resolution: int = model_config.resolution
+    return resolution
 
 
 @dataclass(frozen=True)
 class Recipe:
     """A row of the table of recipes.
 
-    kind: the model kind it trains. conditional: True uses the classes of the data, False ignores them, None decides by
-    the trainer option `conditional`. build(model config, trainer config, class count) → Trainer.
+    kind: the model kind it trains. conditional: whether it uses the classes of the data.
+    build(model config, trainer config, class count) → Trainer. styles: whether it takes paintings beside its content
+    pictures. side(model config, trainer config) → px, to which the data are read. batches and showcase: how the loop
+    is fed and what it shows; (trainer, conditional, data, options[, device]).
     """
 
     name: str
@@ -84,6 +112,10 @@ class Recipe:
     build: Callable[[Any, Any, int], Trainer]
     conditional: bool
     summary: str
+    styles: bool = False
+    side: Callable[[Any, Any], int] = resolution_of
+    batches: Callable[[Any, bool, ImageSet, TrainOptions, torch.device], Batches] = labelled_batches
+    showcase: Callable[[Any, bool, ImageSet, TrainOptions], Showcase] = seeded_grid
 
 
 RECIPES: Registry[Recipe] = Registry("recipe", populate="studio.training.recipes")

@@ -1,12 +1,17 @@
 """The fixed grid that shows a run's progress."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from studio.core.dataset import ImageSet
 from studio.core.images import to_image
 from studio.core.kinds import LatentModel
 from studio.core.sheet import tile
+from studio.training.options import TrainOptions
 
 COLUMNS = 8
 CHUNK = 16
@@ -34,3 +39,12 @@ class SnapshotGrid:
             batch = model(self.z[start : start + CHUNK].to(device), weights).float().cpu()
             pictures += [to_image(picture) for picture in batch]
         return tile(pictures, COLUMNS)
+
+    def measure(self, model: LatentModel) -> Mapping[str, float]:  # noqa: ARG002 - the signature of a showcase
+        """Nothing: generators are judged by ``studio evaluate``."""
+        return {}
+
+
+def seeded_grid(trainer: Any, conditional: bool, data: ImageSet, options: TrainOptions) -> SnapshotGrid:  # noqa: ARG001
+    """What generators show."""
+    return SnapshotGrid(trainer.model, conditional, options.seed)

@@ -13,7 +13,7 @@ from studio.core.dataset import ImageSet
 from studio.core.errors import InvalidRequest, TrainingError
 from studio.core.progress import result_of
 from studio.models.gan import GanConfig
-from studio.training import loop
+from studio.training.data import LabelledBatches
 from studio.training.gan import GanTraining
 from studio.training.loop import fit
 from studio.training.options import TrainOptions
@@ -101,15 +101,15 @@ def test_time_limit_saves_what_is_there(data: ImageSet, tmp_path: Path) -> None:
 def test_loss_that_is_not_a_number_rolls_back_and_says_so(
     data: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = loop.Batches.draw
+    honest = LabelledBatches.draw
     calls = {"count": 0}
 
-    def poisoned(self: loop.Batches, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+    def poisoned(self: LabelledBatches, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         images, labels = honest(self, generator)
         calls["count"] += 1
         return (images * float("nan") if calls["count"] == 6 else images), labels
 
-    monkeypatch.setattr(loop.Batches, "draw", poisoned)
+    monkeypatch.setattr(LabelledBatches, "draw", poisoned)
     out = tmp_path / "m.safetensors"
     items = list(fit(RECIPES["gan"], TINY, SCRATCH, data, options(out, images=80)))
     notes = [item.note for item in items if "not finite" in item.note]
@@ -121,13 +121,13 @@ def test_loss_that_is_not_a_number_rolls_back_and_says_so(
 def test_loss_that_stays_not_a_number_ends_with_a_sentence(
     data: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    honest = loop.Batches.draw
+    honest = LabelledBatches.draw
 
-    def poisoned(self: loop.Batches, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
+    def poisoned(self: LabelledBatches, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
         images, labels = honest(self, generator)
         return images * float("nan"), labels
 
-    monkeypatch.setattr(loop.Batches, "draw", poisoned)
+    monkeypatch.setattr(LabelledBatches, "draw", poisoned)
     with pytest.raises(TrainingError, match="6 times in a row"):
         list(fit(RECIPES["gan"], TINY, SCRATCH, data, options(tmp_path / "m.safetensors", images=10**6)))
 

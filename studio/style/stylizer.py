@@ -1,0 +1,215 @@
+"""The `stylizer` kind: any style in one pass.
+
+A style is a code made from the encoder's mean and standard deviation in every channel (Huang & Belongie 2017). Codes
+blend by weights, lie between the picture's own code and a style's for strength, and may vary from place to place.
+The colours are normalised by the picture's own mean and deviation and coloured by the code's; a network at half and
+quarter resolution, modulated by the code (Dumoulin et al. 2017, conditional instance normalisation), adds the
+strokes, in proportion to how far the code is from the picture's own: a picture in its own style comes back as it was.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from studio.core.errors import InvalidRequest
+from studio.core.kinds import MODEL_KINDS, ModelKind
+from studio.style.encoder import VARIANCE_FLOOR, EncoderConfig, pad
+
+COLOURS = 6  # first entries of a code: mean and deviation of R, G and B
+DIVISOR = 4  # sides are padded to a multiple of it
+SMALLEST = 8  # px
+
+
+@dataclass(frozen=True)
+class StylizerConfig:
+    """widths: of the encoder whose statistics make the codes. channels: at quarter resolution; half: at half
+    resolution. blocks: residual blocks. code: length of a code. hidden: width of the network that makes it."""
+
+    widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 128)
+    channels: int = 64
+    half: int = 32
+    blocks: int = 4
+    code: int = 256
+    hidden: int = 384
+
+    def __post_init__(self) -> None:
+        EncoderConfig(widths=self.widths)
+        for name, low, high in (("channels", 4, 512), ("half", 4, 256), ("blocks", 1, 16), ("hidden", 4, 2048)):
+            if not low <= getattr(self, name) <= high:
+                raise InvalidRequest(f"{name} must be from {low} to {high}; got {getattr(self, name)}.")
+        if not COLOURS < self.code <= 2048:
+            raise InvalidRequest(f"code must be from {COLOURS + 1} to 2048; got {self.code}.")
+
+    @property
+    def statistics(self) -> int:
+        """Length of a row of encoder statistics."""
+        return EncoderConfig(widths=self.widths).statistics
+
+
+class Affine(nn.Module):
+    """A linear function of the code, at one place or everywhere. (B,C) → (B,O,1,1), (B,C,h,w) → (B,O,h,w)."""
+
+    def __init__(self, inputs: int, outputs: int, bias: float = 0.0) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) * 0.1 / inputs**0.5)
+        self.bias = nn.Parameter(torch.full((outputs,), bias))
+
+    def forward(self, code: Tensor) -> Tensor:
+        if code.dim() == 2:
+            return F.linear(code, self.weight, self.bias)[:, :, None, None]
+        return F.conv2d(code, self.weight[:, :, None, None], self.bias)
+
+
+def spread(values: Tensor, x: Tensor) -> Tensor:
+    """Modulation values (B,O,h,w) brought to the size of the map x they act on; (B,O,1,1) stays."""
+    if values.shape[-2:] in ((1, 1), x.shape[-2:]):
+        return values
+    return F.interpolate(values, size=x.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class Styled(nn.Module):
+    """3x3 convolution, instance norm, scale and shift by the code."""
+
+    def __init__(self, inputs: int, outputs: int, condition: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, 3, bias=False)  # instance norm would take a bias away
+        self.affine = Affine(condition, 2 * outputs)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        x = self.conv(pad(x))
+        scale, shift = spread(self.affine(condition), x).chunk(2, dim=1)
+        x = x - x.mean(dim=(2, 3), keepdim=True)
+        variance = x.square().mean(dim=(2, 3), keepdim=True)
+        return torch.addcmul(shift, x, (1 + scale) * torch.rsqrt(variance + VARIANCE_FLOOR))
+
+
+class StyledBlock(nn.Module):
+    """Residual block: two styled convolutions, and a gate on what they add."""
+
+    def __init__(self, channels: int, condition: int) -> None:
+        super().__init__()
+        self.first, self.second = Styled(channels, channels, condition), Styled(channels, channels, condition)
+        self.gate = Affine(condition, channels, bias=0.5)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        added = self.second(F.relu(self.first(x, condition)), condition)
+        return x + spread(self.gate(condition), x) * added
+
+
+class Stylizer(nn.Module):
+    """Pictures of any size from 8 px a side, codes → pictures."""
+
+    def __init__(self, config: StylizerConfig) -> None:
+        super().__init__()
+        self.config, self.code_length = config, config.code
+        condition = config.code + 2
+        self.register_buffer("centre", torch.zeros(config.statistics))
+        self.register_buffer("scale", torch.ones(config.statistics))
+        self.centre: Tensor
+        self.scale: Tensor
+        self.learned = nn.Sequential(
+            nn.Linear(config.statistics, config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, config.code - COLOURS),
+        )
+        self.distance = nn.Parameter(torch.zeros(()))  # log of how fast strokes come in as the code leaves the own one
+        self.entry = nn.Conv2d(12, config.half, 3)
+        self.down = nn.Conv2d(config.half, config.channels, 3, stride=2)
+        self.blocks = nn.ModuleList(StyledBlock(config.channels, condition) for _ in range(config.blocks))
+        self.up = Styled(config.channels, config.half, condition)
+        self.skip = Affine(condition, config.half, bias=0.5)
+        self.exit = nn.Conv2d(config.half, 12, 3)
+        self.tint = Affine(condition, 9)
+        nn.init.normal_(self.exit.weight, std=0.01)
+        nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
+
+    def code(self, statistics: Tensor) -> Tensor:
+        """`StyleEncoder.statistics` of style pictures (B,S) → codes (B,C)."""
+        widths = (3, *self.config.widths)
+        colours = torch.cat([statistics[:, :3], statistics[:, 3:6]], dim=1)
+        assert statistics.shape[1] == 2 * sum(widths)
+        return torch.cat([colours, self.learned((statistics - self.centre) / self.scale)], dim=1)
+
+    def forward(
+        self,
+        content: Tensor,
+        code: Tensor,
+        own: Tensor,
+        content_weight: Tensor | float = 0.5,
+        strength: Tensor | float = 1.0,
+    ) -> Tensor:
+        """Paint. content: (B,3,H,W) in [-1,1] → same, in [-1,1] in eval mode and not clipped in train mode.
+
+        code: (B,C), or (B,C,h,w) where the style varies from place to place. own: (B,C), the code of the content's own
+        statistics. content_weight: (B,) 0 to 1, from loose to true. strength: (B,) 0 to 1, from content to style.
+        """
+        height, width = content.shape[-2:]
+        if min(height, width) < SMALLEST:
+            raise InvalidRequest(f"The stylizer needs pictures of {SMALLEST} px a side; got {width}x{height}.")
+        own = own if code.dim() == 2 else own[:, :, None, None]
+        code = own + _rows(strength, code) * (code - own)
+        condition = self._condition(code, content_weight)
+        x = F.pad(content, (0, -width % DIVISOR, 0, -height % DIVISOR), mode="reflect")
+        unit = F.pixel_unshuffle((x - _colour(own[:, :3])) / _colour(own[:, 3:COLOURS]), 2)
+        painted = self._coloured(unit, code) + self._presence(code - own, unit) * self._strokes(unit, condition)
+        result = F.pixel_shuffle(painted, 2)[:, :, :height, :width]
+        return result if self.training else result.clamp(-1, 1)
+
+    def _condition(self, code: Tensor, content_weight: Tensor | float) -> Tensor:
+        """The code with the content weight at its end, as a line and a parabola."""
+        weight = _rows(content_weight, code).expand(len(code), 1, *code.shape[2:]) * 2 - 1
+        return torch.cat([code, weight, weight.square()], dim=1)
+
+    def _coloured(self, unit: Tensor, code: Tensor) -> Tensor:
+        """Normalised pixels with the code's mean and deviation: (B,12,h,w) → same, in [-1,1] units."""
+        mean, deviation = (_colour(part).repeat_interleave(4, dim=1) for part in code[:, :COLOURS].split(3, dim=1))
+        return unit * spread(deviation, unit) + spread(mean, unit)
+
+    def _presence(self, difference: Tensor, unit: Tensor) -> Tensor:
+        """How much of the strokes shows, 0 where the code is the picture's own: (B,C,…) → (B,1,…)."""
+        apart = (difference.square().mean(dim=1, keepdim=True) + 1e-8).sqrt() - 1e-4
+        return spread(_colour(torch.tanh(apart * self.distance.exp())), unit)
+
+    def _strokes(self, unit: Tensor, condition: Tensor) -> Tensor:
+        """(B,12,h,w), (B,C,…) → (B,12,h,w)."""
+        fine = F.relu(self.entry(pad(unit)))
+        x = F.relu(self.down(pad(fine)))
+        for block in self.blocks:
+            x = block(x, condition)
+        x = F.interpolate(x, size=fine.shape[-2:], mode="nearest")
+        x = F.relu(self.up(x, condition)) + spread(self.skip(condition), fine) * fine
+        return self.exit(pad(x)) + self._tinted(unit, condition)
+
+    def _tinted(self, unit: Tensor, condition: Tensor) -> Tensor:
+        """A 3x3 matrix of colours that depends on the code, at each of the four places of a pixel block."""
+        matrix = spread(self.tint(condition), unit)
+        red, green, blue = unit.split(4, dim=1)
+        rows = matrix.split(3, dim=1)
+        return torch.cat([row[:, 0:1] * red + row[:, 1:2] * green + row[:, 2:3] * blue for row in rows], dim=1)
+
+
+def _rows(value: Tensor | float, like: Tensor) -> Tensor:
+    """A number or one for each picture, to go with (B,C) or (B,C,h,w)."""
+    rows = torch.as_tensor(value, dtype=like.dtype, device=like.device).reshape(-1, 1)
+    return rows if like.dim() == 2 else rows[:, :, None, None]
+
+
+def _colour(values: Tensor) -> Tensor:
+    """(B,O) → (B,O,1,1); maps stay."""
+    return values[:, :, None, None] if values.dim() == 2 else values
+
+
+def _build(config: StylizerConfig, names: int) -> Stylizer:
+    if names:
+        raise InvalidRequest(f"A stylizer has no classes; got {names}.")
+    return Stylizer(config)
+
+
+MODEL_KINDS.add(
+    "stylizer",
+    ModelKind("stylizer", StylizerConfig, _build, "Arbitrary style transfer in one pass", latent=False),
+)
