@@ -1,0 +1,170 @@
+"""The stylizer: identity, strength, masks, blends, any size."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from studio.core import checkpoint
+from studio.core.errors import CheckpointError, InvalidRequest
+from studio.style.codes import KIND, CodesConfig, StyleCodes, blend, read_codes
+from studio.style.encoder import EncoderConfig, StyleEncoder
+from studio.style.stylizer import COLOURS, Stylizer, StylizerConfig
+
+WIDTHS = (4, 4, 4, 4, 4)
+TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=2, code=16, hidden=8)
+
+
+def models() -> tuple[StyleEncoder, Stylizer]:
+    """A stylizer that paints strongly, as if trained."""
+    torch.manual_seed(0)
+    encoder, stylizer = StyleEncoder(EncoderConfig(widths=WIDTHS)).eval(), Stylizer(TINY).eval()
+    for parameter in stylizer.parameters():
+        parameter.data.add_(0.1 * torch.randn_like(parameter))
+    return encoder, stylizer
+
+
+def picture(height: int = 24, width: int = 32, seed: int = 1, count: int = 1) -> torch.Tensor:
+    return torch.rand(count, 3, height, width, generator=torch.Generator().manual_seed(seed)) * 1.8 - 0.9
+
+
+def codes(height: int = 24, width: int = 32) -> tuple[Stylizer, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """A stylizer, a content, its own code and another style's."""
+    encoder, stylizer = models()
+    content, style = picture(height, width), picture(40, 40, seed=2) * 0.3 + 0.4
+    own, code = stylizer.code(encoder.statistics(content)), stylizer.code(encoder.statistics(style))
+    return stylizer, content, own, code
+
+
+@torch.no_grad()
+def test_a_picture_in_its_own_style_comes_back() -> None:
+    stylizer, content, own, _ = codes()
+    torch.testing.assert_close(stylizer(content, own, own), content, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_strength_goes_from_the_content_to_the_style() -> None:
+    stylizer, content, own, code = codes()
+    steps = [stylizer(content, code, own, strength=strength) for strength in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    away = [float((step - content).square().mean()) for step in steps]
+    assert away[0] < 1e-9
+    assert away == sorted(away)
+    assert away[-1] > 0.01
+    halfway = stylizer(content, own + 0.5 * (code - own), own)
+    torch.testing.assert_close(steps[2], halfway, atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_without_strokes_the_colours_of_the_style_are_those_of_its_code() -> None:
+    stylizer, content, own, code = codes()
+    for parameter in (*stylizer.exit.parameters(), *stylizer.tint.parameters()):
+        parameter.zero_()
+    painted = stylizer.train()(content, code, own)
+    mean, deviation = painted.mean(dim=(2, 3)), painted.std(dim=(2, 3), correction=0)
+    torch.testing.assert_close(mean, code[:, :3], atol=1e-4, rtol=0)
+    torch.testing.assert_close(deviation, code[:, 3:COLOURS], atol=1e-3, rtol=0)
+
+
+@torch.no_grad()
+def test_a_code_that_is_the_same_everywhere_is_the_code_itself() -> None:
+    stylizer, content, own, code = codes()
+    everywhere = code[:, :, None, None].expand(-1, -1, 3, 5)
+    torch.testing.assert_close(stylizer(content, everywhere, own), stylizer(content, code, own), atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+def test_a_mask_leaves_the_photo_where_the_code_is_its_own() -> None:
+    stylizer, content, own, code = codes(24, 64)
+    mask = torch.zeros(1, 1, 24, 64)
+    mask[..., 32:] = 1
+    masked = stylizer(content, torch.lerp(own[:, :, None, None], code[:, :, None, None], mask), own)
+    torch.testing.assert_close(masked[..., :30], content[..., :30], atol=1e-5, rtol=0)
+    assert (masked[..., 34:] - content[..., 34:]).abs().mean() > 0.05
+
+
+@torch.no_grad()
+def test_content_weights_differ_and_go_with_their_pictures() -> None:
+    stylizer, content, own, code = codes()
+    loose, true = (stylizer(content, code, own, content_weight=weight) for weight in (0.0, 1.0))
+    assert (loose - true).abs().max() > 1e-3
+    both = [x.expand(2, *x.shape[1:]) for x in (content, code, own)]
+    together = stylizer(*both, content_weight=torch.tensor([0.0, 1.0]))
+    torch.testing.assert_close(together, torch.cat([loose, true]), atol=1e-5, rtol=0)
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(8, 41), st.integers(8, 41))
+@torch.no_grad()
+def test_any_size_keeps_its_size_and_its_range(height: int, width: int) -> None:
+    stylizer, content, own, code = codes(max(height, 16), max(width, 16))
+    painted = stylizer(content[:, :, :height, :width], code, own)
+    assert painted.shape == (1, 3, height, width)
+    assert painted.abs().max() <= 1
+
+
+def test_a_picture_too_small_is_refused_with_its_size() -> None:
+    stylizer, content, own, code = codes()
+    with pytest.raises(InvalidRequest, match="8 px a side; got 20x7"):
+        stylizer(content[:, :, :7, :20], code, own)
+
+
+def test_gradients_reach_every_weight_but_the_statistics_scale() -> None:
+    encoder, stylizer = models()
+    content, style = picture(count=2), picture(seed=3, count=2) * 0.5
+    own, code = stylizer.code(encoder.statistics(content)), stylizer.code(encoder.statistics(style))
+    stylizer.train()(content, code, own, torch.tensor([0.2, 0.9])).square().mean().backward()
+    still = [name for name, p in stylizer.named_parameters() if p.grad is None or not bool(p.grad.abs().max() > 0)]
+    assert still == []
+
+
+def test_a_saved_stylizer_paints_the_same(tmp_path: Path) -> None:
+    stylizer, content, own, code = codes()
+    path = tmp_path / "stylizer.safetensors"
+    arguments = {"kind": "stylizer", "config": TINY, "classes": (), "provenance": {}, "metrics": {}}
+    checkpoint.save(path, stylizer, **arguments, dtype=torch.float32)  # type: ignore[arg-type]
+    again = checkpoint.load(path).build_module()
+    with torch.no_grad():
+        assert torch.equal(again(content, code, own), stylizer(content, code, own))
+
+
+@pytest.mark.parametrize(
+    "change", [{"blocks": 0}, {"channels": 10_000}, {"code": COLOURS}, {"hidden": 0}, {"widths": (1, 1, 1, 1, 0)}]
+)
+def test_a_config_out_of_bounds_is_refused(change: dict[str, int]) -> None:
+    with pytest.raises(InvalidRequest, match=next(iter(change))):
+        StylizerConfig(**change)  # type: ignore[arg-type]
+
+
+def test_named_codes_are_saved_and_read_by_name(tmp_path: Path) -> None:
+    config = CodesConfig(length=16, stylizer="ab" * 32)
+    table = StyleCodes(config, 2)
+    table.codes.copy_(torch.arange(32.0).view(2, 16))
+    path = tmp_path / "masterworks.safetensors"
+    names = ("hokusai-great-wave", "van-gogh-starry-night")
+    checkpoint.save(path, table, kind=KIND, config=config, classes=names, provenance={}, metrics={})
+    opened = checkpoint.load(path)
+    read = read_codes(opened)
+    assert tuple(read) == names
+    assert torch.equal(read["van-gogh-starry-night"], torch.arange(16.0, 32.0))
+    assert opened.configuration.stylizer == "ab" * 32
+
+
+def test_a_checkpoint_of_another_kind_holds_no_codes(tmp_path: Path) -> None:
+    path = tmp_path / "stylizer.safetensors"
+    checkpoint.save(path, Stylizer(TINY), kind="stylizer", config=TINY, classes=(), provenance={}, metrics={})
+    with pytest.raises(CheckpointError, match="'stylizer' and holds no style codes"):
+        read_codes(checkpoint.load(path))
+
+
+def test_a_blend_is_the_weighted_mean() -> None:
+    first, second = torch.tensor([1.0, 0.0]), torch.tensor([0.0, 4.0])
+    assert blend([first, second], [3, 1]).tolist() == [0.75, 1.0]
+    assert blend([first, second], [0, 0.5]).tolist() == [0.0, 4.0]
+
+
+@pytest.mark.parametrize("weights", [[0, 0], [-1, 2], [float("nan"), 1], [float("inf"), 1], [1]])
+def test_weights_that_make_no_blend_are_refused(weights: list[float]) -> None:
+    with pytest.raises(InvalidRequest):
+        blend([torch.zeros(2), torch.ones(2)], weights)
