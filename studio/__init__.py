@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from studio.core.errors import StudioError
     from studio.core.progress import Progress, result_of
-    from studio.engine import ClassesRequest, Engine, Mix, SampleRequest, Seeded, Variation, WalkRequest
+    from studio.engine import (
+        ClassesRequest,
+        Engine,
+        Mix,
+        Pictures,
+        SampleRequest,
+        Seeded,
+        Style,
+        StylizeRequest,
+        Variation,
+        WalkRequest,
+    )
     from studio.settings import Settings
 
 __version__ = "0.1.0"
@@ -23,11 +34,14 @@ __all__ = [
     "ClassesRequest",
     "Engine",
     "Mix",
+    "Pictures",
     "Progress",
     "SampleRequest",
     "Seeded",
     "Settings",
     "StudioError",
+    "Style",
+    "StylizeRequest",
     "Variation",
     "WalkRequest",
     "result_of",

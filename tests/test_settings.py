@@ -33,6 +33,8 @@ def test_every_field_has_its_variable(tmp_path: Path) -> None:
         "STUDIO_MAX_COUNT": "9",
         "STUDIO_MAX_FRAMES": "33",
         "STUDIO_MAX_SIZE": "256",
+        "STUDIO_MAX_STYLE_SIZE": "2048",
+        "STUDIO_MAX_STYLE_WORK": "77",
         "STUDIO_OUTPUTS": str(tmp_path / "results"),
         "STUDIO_KEEP_RECIPE": "off",
     }
@@ -47,6 +49,8 @@ def test_every_field_has_its_variable(tmp_path: Path) -> None:
         max_count=9,
         max_frames=33,
         max_size=256,
+        max_style_size=2048,
+        max_style_work=77,
         outputs=tmp_path / "results",
         keep_recipe=False,
     )

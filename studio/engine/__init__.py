@@ -1,6 +1,7 @@
 """The engine: every job that the page and the command line can ask for, as a generator of Progress."""
 
 from studio.engine.engine import Engine
+from studio.engine.pictures import Pictures
 from studio.engine.requests import (
     ClassesRequest,
     Mix,
@@ -11,6 +12,8 @@ from studio.engine.requests import (
     WalkRequest,
 )
 from studio.engine.results import ClassGrid, ModelInfo, Restored, Sample
+from studio.engine.style_requests import Style, StylizeRequest
+from studio.engine.styled import RestoredStyle, Styled, Variants
 
 __all__ = [
     "ClassGrid",
@@ -19,10 +22,16 @@ __all__ = [
     "Mix",
     "ModelInfo",
     "Picture",
+    "Pictures",
     "Restored",
+    "RestoredStyle",
     "Sample",
     "SampleRequest",
     "Seeded",
+    "Style",
+    "Styled",
+    "StylizeRequest",
+    "Variants",
     "Variation",
     "WalkRequest",
 ]

@@ -58,6 +58,11 @@ class Workers:
 
         list(self._pool.map(start, range(self.count)))
         torch.set_num_threads(before)  # for every other thread
+        self._all = ThreadPoolExecutor(1, "studio-whole", torch.set_num_threads, (threads or before,))
+
+    def whole(self, job: Callable[..., R], *values: object) -> R:
+        """job(*values) with all threads on one large picture, always called from one thread, so that they are kept."""
+        return self._all.submit(job, *values).result()
 
     def map(self, make: Callable[[T], R], items: Iterable[T]) -> list[R]:
         """make(item) for each item, in order."""

@@ -9,6 +9,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import torch
 from PIL import Image
 
 from studio.core.checkpoint import Checkpoint
@@ -20,11 +21,17 @@ from studio.engine.device import Precision, Workers, choose_device
 from studio.engine.library import Library
 from studio.engine.lineage import mixed, settle
 from studio.engine.painter import Painter
+from studio.engine.pictures import Pictures
 from studio.engine.requests import ClassesRequest, Picture, SampleRequest, Seeded, WalkRequest, as_picture
 from studio.engine.results import ClassGrid, ModelInfo, Restored, Sample
+from studio.engine.style_models import StyleShelf
+from studio.engine.style_requests import StylizeRequest
+from studio.engine.styled import RestoredStyle, Styled, Variants
+from studio.engine.stylist import Stylist
 from studio.engine.turns import Turns
 from studio.latent.mixing import layer_slices
 from studio.settings import Settings
+from studio.style.similarity import SIMILARITIES
 
 T = TypeVar("T")
 Job = Generator[Progress[T], None, None]
@@ -42,12 +49,16 @@ class Engine:
         self._library = Library(self.settings)
         self._turns = Turns()
         self._loaded: OrderedDict[str, Painter] = OrderedDict()  # by sha256, the least recently used first
+        self._stylist = Stylist(self.settings, StyleShelf(self._library, self._device), self._whole)
 
     @cached_property
     def hardware(self) -> tuple[Workers, Precision]:
         """The workers on the device that the settings choose, and the precision that it computes in."""
         device = choose_device(self.settings.device)
         return Workers(device, self.settings.threads), Precision(device, self.settings.home / "processor.json")
+
+    def _device(self) -> torch.device:
+        return self.hardware[1].device
 
     def models(self) -> list[ModelInfo]:
         """Every model by name; a file that cannot be used is listed with its error."""
@@ -114,8 +125,45 @@ class Engine:
         )
         return result_of(self.sample(request))[0]
 
-    def restore(self, recipe: Mapping[str, Any]) -> Restored:
+    def pictures(self) -> Pictures:
+        """A place for the pictures of one session; in the local profile with the artist's library behind it."""
+        if self.settings.profile == "public":
+            return Pictures(max_bytes=64 << 20)
+        return Pictures(max_pixels=64_000_000, folder=self.settings.home / "pictures")
+
+    def stylize(
+        self, request: StylizeRequest, pictures: Mapping[str, Image.Image], before: Styled | None = None
+    ) -> Job[Styled]:
+        """A picture in the hand of others. preview: the Styled so far, the instant one first.
+
+        pictures: what the request's references name. before: a result of the same request with fewer steps, to go on
+        from. metrics: the losses at each step, and seconds_left.
+        """
+        return self._stylist.stylize(request, pictures, before)
+
+    def diversify(
+        self, request: StylizeRequest, pictures: Mapping[str, Image.Image], similarities: Sequence[str] = ()
+    ) -> Job[Variants]:
+        """The same pair refined once under each similarity (none: all). preview: the Variants so far."""
+        return self._stylist.diversify(request, pictures, similarities or SIMILARITIES.names())
+
+    def masterworks(self) -> tuple[str, ...]:
+        """Names of the paintings that can be styles without a picture; none where their file is not there."""
+        return self._stylist.shelf.masterworks()
+
+    def masterwork_thumbnails(self) -> Job[dict[str, Image.Image]]:
+        """Every masterwork's hand on a neutral picture, by name. preview: those so far."""
+        return self._stylist.thumbnails()
+
+    @property
+    def can_stylize(self) -> bool:
+        """Whether the models of style transfer are there."""
+        return self._stylist.shelf.complete
+
+    def restore(self, recipe: Mapping[str, Any]) -> Restored | RestoredStyle:
         """The request that a picture's recipe holds, validated as a stranger's. Raises a StudioError."""
+        if recipe.get("verb") == "stylize":
+            return self._stylist.restore(recipe)
         return recipes.restore(recipe, self.models())
 
     def _settled(self, pictures: Sequence[Picture], fallback: Mapping[str, float], opened: Checkpoint) -> list[Picture]:
@@ -161,6 +209,11 @@ class Engine:
                 if done < request.frames:
                     yield Progress(done, request.frames, preview=Image.fromarray(frames[-1]))
         yield Progress(done, request.frames, preview=Image.fromarray(frames[-1]), result=path)
+
+    def _whole(self, job: Callable[..., T], *values: Any) -> T:
+        """job(*values) in the device's next turn, with all threads of the processor."""
+        with self._turns:
+            return self.hardware[0].whole(job, *values)
 
     @contextmanager
     def _step(self, opened: Checkpoint) -> Generator[tuple[Painter, Workers], None, None]:

@@ -11,13 +11,16 @@ import gradio as gr
 from studio.core.errors import InvalidRequest
 from studio.engine import Engine
 from studio.settings import Settings
-from studio.ui import classes, endpoints, explore
-from studio.ui.assets import favicon, script, style
+from studio.ui import classes, endpoints, explore, style
+from studio.ui.assets import favicon, script, style_sheet
 from studio.ui.classes_jobs import ClassesJobs
 from studio.ui.explore_jobs import ExploreJobs
 from studio.ui.film import FilmJobs
 from studio.ui.handlers import Parts, Turns, connect
 from studio.ui.opening import CLASSES, EXPLORE, OpeningJobs
+from studio.ui.style_desk import at_desk
+from studio.ui.style_jobs import StyleJobs
+from studio.ui.style_opening import STYLE, StyleOpening
 from studio.ui.theme import theme
 
 DAY = 24 * 3600  # seconds
@@ -39,6 +42,8 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
                 parts |= explore.layout(settings)
             with gr.Tab("Classes", id=CLASSES, render_children=True) as parts["class_tab"]:
                 parts |= classes.layout(settings)
+            with gr.Tab("Style", id=STYLE, render_children=True) as parts["style_tab"]:
+                parts |= style.layout(engine, settings)
         _wire(page, parts, engine)
         endpoints.publish(engine)
     page.queue(max_size=MAX_QUEUE[settings.profile], api_open=True)
@@ -78,14 +83,18 @@ PAINTED_STRIP = f"{explore.PAINTED} strip strip_view"
 EXPLORED = "tabs kind seed lock truncation"
 RESTORED = (
     f"model {ABOUT} tables tabs lock count truncation {PAINTED_STRIP} "
-    "class_lock class_count class_truncation class_seed class_stage class_status"
+    "class_lock class_count class_truncation class_seed class_stage class_status "
+    f"{style.RESTORED}"
 )
 
 
 def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
     seeing, mixing, films = ExploreJobs(engine), ClassesJobs(engine), FilmJobs(engine)
-    opening = OpeningJobs(engine, seeing, mixing)
-    long = explore.wire(parts, seeing, films) + classes.wire(parts, mixing, films)
+    stylising = StyleJobs(engine)
+    arriving = StyleOpening(stylising, seeing, mixing)
+    opening = OpeningJobs(engine, seeing, mixing, arriving)
+    long = explore.wire(parts, seeing, films) + classes.wire(parts, mixing, films) + style.wire(parts, stylising)
+    style.wire_arrivals(parts, arriving)
     for trigger in (page.load, parts["look"].click):
         looked = connect(trigger, opening.look, parts, f"model broken empty {ABOUT}")
         long.append(connect(looked.success, seeing.first, parts, explore.PAINTED, **explore.WALL))
@@ -96,11 +105,11 @@ def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
         connect(chosen.success, mixing.follow, parts, classes.HANG, **classes.GRID),
         connect(mixture.success, seeing.repaint, parts, explore.PAINTED, **explore.WALL),
         connect(parts["class_tab"].select, mixing.enter, parts, classes.HANG, **classes.GRID),
-        connect(parts["dropped"].upload, opening.restore, parts, RESTORED, **explore.WALL),
+        connect(parts["dropped"].upload, at_desk(opening.restore, "style_"), parts, RESTORED, **explore.WALL),
     ]
-    for tab, room in ((parts["explore_tab"], EXPLORE), (parts["class_tab"], CLASSES)):
+    for tab, room in ((parts["explore_tab"], EXPLORE), (parts["class_tab"], CLASSES), (parts["style_tab"], STYLE)):
         connect(tab.select, opening.entering(room), parts, "room")
-    for stop in (parts["stop"], parts["class_stop"]):
+    for stop in (parts["stop"], parts["class_stop"], parts["style_stop"]):
         stop.click(None, cancels=long, api_visibility="private")
 
 
@@ -108,7 +117,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     """What every start of the page has in common: the look, and what keeps it safe."""
     return {
         "theme": theme(),
-        "css_paths": [style()],
+        "css_paths": [style_sheet()],
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,

@@ -10,7 +10,7 @@ def script(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-def style() -> Path:
+def style_sheet() -> Path:
     """The style sheet's path."""
     return _HERE / "studio.css"
 

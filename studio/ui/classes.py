@@ -8,7 +8,7 @@ from studio.settings import Settings
 from studio.ui import film
 from studio.ui.assets import script
 from studio.ui.classes_jobs import ClassesJobs
-from studio.ui.explore import picture_box, run_row, seed_row, truncation_slider
+from studio.ui.explore import picture_box, run_row, seed_row, to_style_buttons, truncation_slider
 from studio.ui.film import FilmJobs
 from studio.ui.handlers import FILM, LIVE, WORK, Parts, connect, status
 
@@ -69,6 +69,7 @@ def _easel(settings: Settings) -> dict[str, Any]:
         parts["explore_button"] = gr.Button("Explore this mixture", size="sm", min_width=140)
         parts["download_button"] = gr.Button("Download PNG", size="sm", min_width=110, elem_classes="download")
         parts["sheet_button"] = gr.Button("Whole grid", size="sm", min_width=90)
+        parts |= to_style_buttons()
         parts["keep_recipe"] = gr.Checkbox(
             settings.keep_recipe, label="with recipe", container=False, min_width=90, elem_classes="keep-recipe"
         )

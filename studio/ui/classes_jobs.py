@@ -25,9 +25,10 @@ class ClassesJobs:
         if not mixture_weights(mixture):
             yield {"status": status("Raise at least one class.")}
             return
-        yield {"stage": pictures.stage(Card.of(self._mixed(model, seed, mixture, truncation))), "status": status()}
+        yield {"stage": pictures.stage(Card.of(self.mixed(model, seed, mixture, truncation))), "status": status()}
 
-    def _mixed(self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw) -> Sample:
+    def mixed(self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw) -> Sample:
+        """The picture of the mixture."""
         weights = mixture_weights(mixture)
         if not weights:
             raise InvalidRequest("The mixture is empty; raise at least one class.")
@@ -76,7 +77,7 @@ class ClassesJobs:
         job = self.engine.classes(request)
         rows = request.classes or self.engine.info(request.model).classes
         seeds = range(request.seed, request.seed + request.count)
-        sample = self._mixed(request.model, str(seed), mixture, request.truncation)
+        sample = self.mixed(request.model, str(seed), mixture, request.truncation)
         yield {"seed": str(seed), "stage": pictures.stage(Card.of(sample))}
         cards: tuple[Card, ...] = ()
         for progress in job:
@@ -98,7 +99,7 @@ class ClassesJobs:
 
     def download(self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw, keep_recipe: bool) -> Iterator[View]:
         """The picture of the mixture as PNG."""
-        sample = self._mixed(model, seed, mixture, truncation)
+        sample = self.mixed(model, seed, mixture, truncation)
         name = f"{sample.recipe['model']} {pictures.caption(sample.picture)} {pictures.blend(sample.picture)}.png"
         yield {
             "outbox": letter(name, sample.image, sample.recipe if keep_recipe else None),

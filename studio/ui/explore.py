@@ -77,6 +77,14 @@ def truncation_slider(rest: str) -> Any:
     )
 
 
+def to_style_buttons() -> dict[str, Any]:
+    """The buttons that send the current picture to the Style tab."""
+    return {
+        "to_photo_button": gr.Button("Stylize it", size="sm", min_width=80),
+        "to_style_button": gr.Button("As a style", size="sm", min_width=80),
+    }
+
+
 def _rail(settings: Settings) -> dict[str, Any]:
     parts = seed_row("1")
     parts["count"] = gr.Slider(
@@ -101,6 +109,7 @@ def _easel(settings: Settings) -> dict[str, Any]:
         parts["gather_button"] = gr.Button("+ Walk", size="sm", min_width=70)
         parts["download_button"] = gr.Button("Download PNG", size="sm", min_width=110, elem_classes="download")
         parts["sheet_button"] = gr.Button("Whole wall", size="sm", min_width=90)
+        parts |= to_style_buttons()
         parts["keep_recipe"] = gr.Checkbox(
             settings.keep_recipe, label="with recipe", container=False, min_width=90, elem_classes="keep-recipe"
         )

@@ -31,13 +31,24 @@ document.addEventListener("drop", (event) => {
   hover(false);
   if (!carriesFiles(event)) return;
   event.preventDefault();
-  const field = document.querySelector("input[data-testid$='-upload-button']");
-  if (!field || !event.dataTransfer.files.length) return;
-  const one = new DataTransfer();
-  one.items.add(event.dataTransfer.files[0]);
-  field.files = one.files;
-  field.dispatchEvent(new Event("change", { bubbles: true }));
+  give(event.target.closest?.("[data-drop]")?.dataset.drop ?? "page", [...event.dataTransfer.files]);
 }, true);
+// Where files go that are dropped or pasted: a photo and styles to their places, a PNG to be restored from.
+const fields = { page: "Drop or open a PNG", photo: "Choose a photo", style: "Add style pictures" };
+const styling = () => Boolean(document.querySelector(".photo")?.offsetParent);
+const give = (place, files) => {
+  if (!files.length) return;
+  const photo = place === "page" && styling() && files[0].type !== "image/png";
+  const field = document.querySelector(`input[data-testid="${fields[photo ? "photo" : place]}-upload-button"]`);
+  const held = new DataTransfer();
+  (place === "style" ? files : files.slice(0, 1)).forEach((file) => held.items.add(file));
+  field.files = held.files;
+  field.dispatchEvent(new Event("change", { bubbles: true }));
+};
+document.addEventListener("paste", (event) => {
+  const files = [...(event.clipboardData?.files ?? [])];
+  if (files.length && styling()) give("photo", files);
+});
 
 // A seed that is typed or pasted is meant: its lock closes.
 document.addEventListener("input", (event) => {

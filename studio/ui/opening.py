@@ -1,19 +1,22 @@
-"""What concerns both tabs: the choice of the model, and a picture that is dropped on the page."""
+"""What concerns all tabs: the choice of the model, and a picture that is dropped on the page."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
+from PIL import Image
 
 from studio.core.errors import InvalidRequest
 from studio.core.images import read_recipe
-from studio.engine import ClassesRequest, Engine, ModelInfo, Picture, SampleRequest, Seeded
+from studio.engine import ClassesRequest, Engine, ModelInfo, Picture, RestoredStyle, SampleRequest, Seeded
 from studio.ui import pictures, shelf
 from studio.ui.classes_jobs import ClassesJobs
 from studio.ui.explore_jobs import Cards, ExploreJobs
 from studio.ui.handlers import Handler, Raw, View, status
 from studio.ui.strip import strip_view
+from studio.ui.style_desk import Desk
+from studio.ui.style_opening import STYLE, StyleOpening
 
 EXPLORE, CLASSES = "explore", "classes"
 
@@ -33,6 +36,7 @@ class OpeningJobs:
     engine: Engine
     explore: ExploreJobs
     classes: ClassesJobs
+    style: StyleOpening
 
     def look(self, model: str | None) -> Iterator[View]:
         """What lies on the shelf now: when the page opens, and when asked to look again."""
@@ -77,15 +81,32 @@ class OpeningJobs:
         return {**view, "tables": kept, "recent": table.recent, **strip_view(table.strip)}
 
     def restore(
-        self, dropped: str | None, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
+        self,
+        desk: Desk,
+        dropped: str | None,
+        room: str,
+        previous: str | None,
+        tables: Mapping[str, Table],
+        strip: Cards,
+        recent: Cards,
+        style_masters: Mapping[str, Image.Image],
+        style_own: Sequence[str],
     ) -> Iterator[View]:
-        """A picture is dropped: its model, its seed and every setting come back."""
+        """A picture is dropped: its model, its seed and every setting come back. In the Style tab, a plain picture
+        becomes the photo."""
         if dropped is None:
             return
         recipe = read_recipe(Path(dropped))
+        if recipe is None and room == STYLE:
+            yield from self.style.take(desk, dropped)
+            return
         if recipe is None:
             raise InvalidRequest("This PNG carries no recipe; only pictures saved with their recipe can be restored.")
         restored = self.engine.restore(recipe)
+        if isinstance(restored, RestoredStyle):
+            yield {"tabs": gr.Tabs(selected=STYLE)}
+            yield from self.style.restore(desk, restored, dropped, style_masters, style_own)
+            return
         head = self._switch(restored.request.model, previous, tables, strip, recent)
         head |= {"model": restored.request.model, "status": status(restored.notice or "Restored")}
         if isinstance(restored.request, ClassesRequest):

@@ -3,18 +3,28 @@
 import base64
 import re
 import secrets
+import tempfile
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from studio.core.images import encode_png
+from studio.core.images import encode_png, save_png
+from studio.ui.film import cache_folder
 
 
 def letter(name: str, image: Image.Image, recipe: Mapping[str, Any] | None) -> dict[str, str]:
     """A PNG to be saved under a name. The stamp makes the page notice a second download of the same picture."""
     data = base64.b64encode(encode_png(image, recipe)).decode()
     return {"name": file_name(name), "href": f"data:image/png;base64,{data}", "stamp": secrets.token_hex(4)}
+
+
+def parcel(name: str, image: Image.Image, recipe: Mapping[str, Any] | None) -> dict[str, str]:
+    """As letter, by way of a file among those that gradio serves and clears by their age: for large pictures."""
+    file = Path(tempfile.mkdtemp(prefix="parcel-", dir=cache_folder())) / "picture.png"
+    save_png(image, file, recipe)
+    return {"name": file_name(name), "href": f"gradio_api/file={file.as_posix()}", "stamp": secrets.token_hex(4)}
 
 
 def file_name(name: str) -> str:

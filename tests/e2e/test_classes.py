@@ -89,7 +89,7 @@ def test_a_saved_grid_comes_back(classes: Page, tmp_path: Path) -> None:
     assert recipe["verb"] == "classes"
     assert open_image(saved).width > 6 * 32
     classes.get_by_role("tab", name="Explore").click()
-    classes.set_input_files("input[data-testid$='-upload-button']", saved)
+    classes.set_input_files("input[data-testid='Drop or open a PNG-upload-button']", saved)
     expect(classes.locator(".classes th[scope=col]:visible").first).to_have_text("30")
 
 

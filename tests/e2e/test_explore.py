@@ -228,7 +228,7 @@ def test_a_download_without_recipe_holds_none_and_says_so_when_it_is_dropped(pag
     page.get_by_label("with recipe").locator("visible=true").uncheck()
     saved = _download(page, tmp_path / "plain.png")
     assert read_recipe(saved) is None
-    page.set_input_files("input[data-testid$='-upload-button']", saved)
+    page.set_input_files("input[data-testid='Drop or open a PNG-upload-button']", saved)
     expect(page.get_by_text("This PNG carries no recipe")).to_be_visible()
 
 

@@ -1,0 +1,168 @@
+"""The models of style transfer: found by name, loaded once, and asked for codes and pictures."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from studio.core.checkpoint import Checkpoint
+from studio.core.errors import CheckpointError, InvalidRequest, StudioError, UnknownName
+from studio.core.images import to_image, to_tensor
+from studio.core.progress import Progress
+from studio.engine.library import Library
+from studio.engine.neutral import neutral_picture
+from studio.engine.pictures import opaque, wanted
+from studio.engine.style_requests import Style, StylizeRequest
+from studio.style import vgg19
+from studio.style.codes import read_codes
+from studio.style.encoder import SMALLEST, StyleEncoder
+from studio.style.stylizer import Stylizer
+
+PARTS = ("encoder", "stylizer")
+MASTERWORKS = "masterworks"
+LOOK = 512  # px, long side at which codes are read; twice that for a style looked at larger
+REMEMBERED = 64  # codes
+
+
+@dataclass(frozen=True)
+class StyleModels:
+    """Loaded models on one device. perception: the encoder that a refinement looks with. hashes: of the files."""
+
+    encoder: StyleEncoder
+    stylizer: Stylizer
+    perception: nn.Module
+    masterworks: Mapping[str, Tensor]
+    hashes: Mapping[str, str]
+    device: torch.device
+    _codes: "OrderedDict[tuple[str, int, int], Tensor]" = field(default_factory=OrderedDict)
+
+    @torch.no_grad()
+    def paint(self, content: Tensor, own: Tensor, code: Tensor, strength: float, content_weight: float) -> Tensor:
+        """content: (3,H,W) in [-1,1] on the device; own, code: (1,C) → (3,H,W) in [-1,1]."""
+        painted: Tensor = self.stylizer(content[None], code, own, content_weight, strength)[0]
+        return painted
+
+    def code(self, name: str, image: Image.Image, size: int, scale: float = 1.0) -> Tensor:
+        """The code (1,C) of a picture, by its reference. size: long side of the result; scale: of the strokes."""
+        side = round(min(min(size, LOOK) * scale, 2 * LOOK))
+        width, height = (max(SMALLEST, round(length * side / max(image.size))) for length in image.size)
+        known = self._codes.pop((name, width, height), None)
+        if known is None:
+            sized = opaque(image).resize((width, height), Image.Resampling.LANCZOS)
+            known = self._read(to_tensor(sized).to(self.device))
+        self._codes[name, width, height] = known
+        while len(self._codes) > REMEMBERED:
+            self._codes.popitem(last=False)
+        return known
+
+    @torch.no_grad()
+    def _read(self, picture: Tensor) -> Tensor:
+        return self.stylizer.code(self.encoder.statistics(picture[None]))
+
+    def masterwork(self, name: str) -> Tensor:
+        """A masterwork's code (1,C). Raises UnknownName."""
+        if name not in self.masterworks:
+            raise UnknownName("masterwork", name, tuple(self.masterworks))
+        return self.masterworks[name][None]
+
+    def style_picture(self, style: Style, pictures: Mapping[str, Image.Image]) -> Tensor:
+        """A style's picture as a refinement needs it, (3,h,w) in [-1,1]."""
+        if style.picture is None:
+            raise InvalidRequest(
+                f"The masterwork {style.masterwork!r} is known here by its code alone, which paints at once but cannot "
+                "be refined towards; add its picture as a style."
+            )
+        return to_tensor(opaque(wanted(pictures, style.picture, "style"))).to(self.device)
+
+    def thumbnail(self, name: str, side: int) -> Image.Image:
+        """A neutral picture in the hand of a masterwork."""
+        image = neutral_picture(2 * side)
+        own = self.code("neutral", image, 2 * side)
+        content = to_tensor(image).to(self.device)
+        painted = to_image(self.paint(content, own, self.masterwork(name), 1.0, 0.3))
+        return painted.resize((side, side), Image.Resampling.LANCZOS)
+
+
+class StyleShelf:
+    """Finds the files beside the other models and loads each once. device: asked for at the first load."""
+
+    def __init__(self, library: Library, device: Callable[[], torch.device]) -> None:
+        self._library, self._device = library, device
+        self._loaded: dict[tuple[str, ...], StyleModels] = {}
+
+    @property
+    def complete(self) -> bool:
+        """Whether encoder and stylizer are there and can be used."""
+        try:
+            return all(self._library.part(name) is not None for name in PARTS)
+        except StudioError:
+            return False
+
+    def masterworks(self) -> tuple[str, ...]:
+        """Their names; none where the file is not there or belongs to another stylizer."""
+        opened, stylizer = self._library.part(MASTERWORKS), self._library.part("stylizer")
+        return () if opened is None or not _belongs(opened, stylizer) else opened.classes
+
+    def hashes(self) -> dict[str, str]:
+        """SHA-256 of the files that are there, by name."""
+        opened = {name: self._library.part(name) for name in (*PARTS, MASTERWORKS)}
+        return {name: found.sha256 for name, found in opened.items() if found is not None}
+
+    def check(self, request: StylizeRequest) -> None:
+        """Raise a StudioError where a request cannot be served with what is here."""
+        for name in PARTS:
+            self._part(name)
+        known = self.masterworks()
+        for style in request.styles:
+            if style.masterwork is not None and style.masterwork not in known:
+                raise UnknownName("masterwork", style.masterwork, known)
+
+    def fetch(self, encoder: str) -> Generator[Progress[Any], None, None]:
+        """Bring weights that are not shipped, once."""
+        if encoder == "vgg19":
+            yield from vgg19.fetch()
+
+    def load(self, encoder: str) -> StyleModels:
+        """The models, loaded at the first call and again where a file has changed."""
+        hashes = self.hashes()
+        key = (encoder, *hashes.values())
+        if key not in self._loaded:
+            kept = {known: models for known, models in self._loaded.items() if known[1:] == key[1:]}
+            self._loaded = {**kept, key: self._load(encoder, hashes)}
+        return self._loaded[key]
+
+    def _load(self, encoder: str, hashes: dict[str, str]) -> StyleModels:
+        device = self._device()
+        own = _ready(self._part("encoder").build_module(), device)
+        stylizer = _ready(self._part("stylizer").build_module(), device)
+        if not isinstance(own, StyleEncoder) or not isinstance(stylizer, Stylizer):
+            raise CheckpointError("encoder.safetensors and stylizer.safetensors do not hold what their names say.")
+        if own.widths != stylizer.config.widths:
+            raise CheckpointError("The stylizer was trained with another encoder; put the two of one release together.")
+        opened = self._library.part(MASTERWORKS)
+        codes = read_codes(opened) if opened is not None and self.masterworks() else {}
+        perception = own if encoder == "builtin" else _ready(vgg19.build(), device)
+        return StyleModels(
+            own, stylizer, perception, {name: code.to(device) for name, code in codes.items()}, hashes, device
+        )
+
+    def _part(self, name: str) -> Checkpoint:
+        opened = self._library.part(name)
+        if opened is None:
+            raise CheckpointError(
+                f"Style transfer needs {name}.safetensors beside the other models; train it with: studio train {name}."
+            )
+        return opened
+
+
+def _belongs(codes: Checkpoint, stylizer: Checkpoint | None) -> bool:
+    made_for = codes.config.get("stylizer", "")
+    return stylizer is not None and made_for in ("", stylizer.sha256)
+
+
+def _ready(model: nn.Module, device: torch.device) -> nn.Module:
+    return model.eval().requires_grad_(False).to(device)
