@@ -33,8 +33,9 @@ def initialise(model: nn.Module, path: Path, kind: str, classes: tuple[str, ...]
     model.load_state_dict(own | {name: t.to(own[name].dtype) for name, t in fitting.items()})
 
 
-def lineage(path: Path) -> dict[str, Any]:
-    """What a checkpoint's provenance says of the one that its run started from."""
+def lineage(path: Path) -> list[dict[str, Any]]:
+    """What the checkpoint that a run started from says of itself, then of the one that it started from, and so on."""
     source = checkpoint.load(path)
     told = {name: source.provenance[name] for name in ("images_seen", "seconds", "stages") if name in source.provenance}
-    return {"sha256": source.sha256, "kind": source.kind, **told}
+    earlier = source.provenance.get("init", [])
+    return [{"sha256": source.sha256, "kind": source.kind, **told}, *(earlier if isinstance(earlier, list) else [])]

@@ -165,8 +165,12 @@ def test_init_starts_from_the_weights_of_a_checkpoint(data: ImageSet, tmp_path: 
     list(fit(RECIPES["cgan"], TINY, SCRATCH, data, options(conditional, images=4)))
     job = fit(RECIPES["gan"], TINY, SCRATCH, data, options(plain, images=4, init=conditional))
     list(job)
-    init = checkpoint.load(plain).provenance["init"]
+    (init,) = checkpoint.load(plain).provenance["init"]
     assert (init["sha256"], init["images_seen"]) == (checkpoint.load(conditional).sha256, 4)
+    third = tmp_path / "t.safetensors"
+    list(fit(RECIPES["gan"], TINY, SCRATCH, data, options(third, images=4, init=plain)))
+    ancestors = [ancestor["sha256"] for ancestor in checkpoint.load(third).provenance["init"]]
+    assert ancestors == [checkpoint.load(plain).sha256, checkpoint.load(conditional).sha256]
     near = (tensors(plain)["colour.weight"].float() - tensors(conditional)["colour.weight"].float()).abs().max()
     assert near < 1e-2
     torch.manual_seed(1)
