@@ -21,7 +21,7 @@ from studio.style.tiles import Tile, tiles, whole
 from studio.style.variation import total_variation
 
 DIM = 0.01  # of a layer's mean square: features below it have no clear direction
-HINGE = 20.0  # how hard content beyond its ceiling is pushed back
+HINGE = 1.0  # how hard content beyond its ceiling is pushed back; a stiffer one slows the descent
 LEAST_CEILING = 1e-3  # content distance that is no difference to the eye
 
 Key = tuple[int, Kind]  # layer, evidence
@@ -124,7 +124,7 @@ def evaluate(objective: Objective, picture: Tensor) -> Generator[None, None, Eva
             yield
     variation, roughness = total_variation(picture)
     if objective.config.total_variation:
-        gradient = gradient + objective.config.total_variation * roughness
+        gradient.add_(roughness, alpha=objective.config.total_variation)
     return Evaluation(_losses(objective, style, content, variation), gradient.contiguous())
 
 

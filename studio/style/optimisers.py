@@ -146,5 +146,5 @@ def _add(name: str, formula: str, source: str, rate: float, advance: Advance) ->
 
 _add("lbfgs", "x ← x − t H g, H from the last 15 changes of x and g", "Liu & Nocedal 1989", 0.02, _lbfgs)
 _add("adam", "x ← x − η m̂ / (√v̂ + ε), β = 0.9, 0.999", "Kingma & Ba 2015, algorithm 1", 0.03, _adam)
-_add("momentum", "v ← 0.9 v + g, x ← x − η v", "Polyak 1964; Sutskever et al. 2013", 0.02, _momentum)
-_add("gradient_descent", "x ← x − η g", "Cauchy 1847", 0.1, _descend)
+_add("momentum", "v ← 0.9 v + g, x ← x − η v", "Polyak 1964; Sutskever et al. 2013", 0.0015, _momentum)
+_add("gradient_descent", "x ← x − η g", "Cauchy 1847", 0.01, _descend)

@@ -225,6 +225,15 @@ def test_checkerboard_has_total_variation_eight() -> None:
     torch.testing.assert_close(gradient, 4 * board)
 
 
+def test_the_gradient_of_total_variation_is_its_slope() -> None:
+    x = picture(5, 7, 4).double().requires_grad_()
+    loss = x.diff(dim=-2).square().mean() + x.diff(dim=-1).square().mean()
+    (expected,) = torch.autograd.grad(loss, x)
+    value, gradient = total_variation(x.detach())
+    assert value == pytest.approx(float(loss.detach()))
+    torch.testing.assert_close(gradient, expected)
+
+
 def test_a_refinement_in_float64_stays_there() -> None:
     job = list(refine(ToyEncoder(), CONTENT.double(), [STYLE.double()], SHORT))
     assert job[-1].result
