@@ -6,6 +6,7 @@ from studio.cli.door import ManyValues, OneSentenceGroup
 from studio.cli.evaluate import evaluate
 from studio.cli.pictures import models, sample, walk
 from studio.cli.serve import serve
+from studio.cli.style import stylize
 from studio.cli.train import train
 
 app = typer.Typer(
@@ -18,6 +19,7 @@ app = typer.Typer(
 )
 for verb in (serve, models, sample, walk):
     app.command()(verb)
+app.command(cls=ManyValues)(stylize)
 app.command(cls=ManyValues)(train)
 app.command(cls=ManyValues)(evaluate)
 

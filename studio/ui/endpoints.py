@@ -1,4 +1,4 @@
-"""What other programs may call, with gradio_client or over HTTP: /models, /sample, /walk, /classes.
+"""What other programs may call, with gradio_client or over HTTP: /models, /sample, /walk, /classes, /stylize.
 
 The parameters are named as on the command line. Values reach the engine as they are sent, and it validates them.
 """
@@ -17,6 +17,7 @@ from studio.core import words
 from studio.core.errors import StudioError
 from studio.core.images import save_png
 from studio.engine import ClassesRequest, Engine, SampleRequest, WalkRequest
+from studio.ui import style_endpoint
 from studio.ui.film import cache_folder
 from studio.ui.handlers import STUMBLED, Raw, notice
 
@@ -33,6 +34,7 @@ SCHEMAS: Mapping[str, dict[str, Any]] = {
     "space": {"type": "string", "enum": ["w", "z"]},
     "format": {"type": "string", "enum": ["mp4", "gif"]},
     "loop": {"type": "boolean"},
+    **style_endpoint.SCHEMAS,
 }
 API: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 2}
 _log = logging.getLogger(__name__)
@@ -45,12 +47,18 @@ def publish(engine: Engine) -> None:
         _endpoint("sample", _sample(engine), gr.File(file_count="multiple", label="Pictures"))
         _endpoint("walk", _walk(engine), gr.File(label="Film"))
         _endpoint("classes", _classes(engine), gr.File(label="Sheet"))
+        _endpoint("stylize", style_endpoint.stylize(engine, _folder), gr.File(label="Picture"), style_endpoint.FILES)
 
 
-def _endpoint(name: str, answer: Callable[..., Iterator[Any]], output: Any) -> None:
+def _endpoint(
+    name: str, answer: Callable[..., Iterator[Any]], output: Any, files: Mapping[str, dict[str, Any]] | None = None
+) -> None:
+    """files: of the parameters that take files, how the file is taken."""
     parameters = inspect.signature(answer).parameters.values()
     inputs = [
-        Api(
+        gr.File(label=parameter.name, **files[parameter.name])
+        if files and parameter.name in files
+        else Api(
             None if parameter.default is inspect.Parameter.empty else parameter.default,
             SCHEMAS["rows" if (name, parameter.name) == ("classes", "classes") else parameter.name],
             parameter.name,

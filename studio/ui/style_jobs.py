@@ -179,6 +179,11 @@ class StyleJobs:
                 "status": status(words(progress), progress),
             }
 
+    def stopped(self, desk: Desk) -> Iterator[View]:
+        """Stop was pressed; what is on the stage stays."""
+        steps = desk.done.steps if desk.done is not None else 0
+        yield {"status": status(f"Stopped after {steps} steps; press Refine to go on" if steps else "Stopped")}
+
     def diversify(self, desk: Desk) -> Iterator[View]:
         """The same pair under every similarity, side by side."""
         names, request = SIMILARITIES.names(), self._quick(desk.request())
