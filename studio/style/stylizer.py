@@ -53,7 +53,7 @@ class Affine(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, bias: float = 0.0) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) * 0.1 / inputs**0.5)
+        self.weight = nn.Parameter(torch.randn(outputs, inputs) * 0.2 / inputs**0.5)
         self.bias = nn.Parameter(torch.full((outputs,), bias))
 
     def forward(self, code: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class Stylizer(nn.Module):
             nn.SiLU(),
             nn.Linear(config.hidden, config.code - COLOURS),
         )
-        self.distance = nn.Parameter(torch.zeros(()))  # log of how fast strokes come in as the code leaves the own one
+        self.distance = nn.Parameter(torch.tensor(0.7))  # log of how fast strokes come in off the own code
         self.entry = nn.Conv2d(12, config.half, 3)
         self.down = nn.Conv2d(config.half, config.channels, 3, stride=2)
         self.blocks = nn.ModuleList(StyledBlock(config.channels, condition) for _ in range(config.blocks))
@@ -128,11 +128,13 @@ class Stylizer(nn.Module):
         nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
 
     def code(self, statistics: Tensor) -> Tensor:
-        """`StyleEncoder.statistics` of style pictures (B,S) → codes (B,C)."""
+        """`StyleEncoder.statistics` of styles (B,S) → codes (B,C), of root mean square one but for the colours."""
         widths = (3, *self.config.widths)
         colours = torch.cat([statistics[:, :3], statistics[:, 3:6]], dim=1)
         assert statistics.shape[1] == 2 * sum(widths)
-        return torch.cat([colours, self.learned((statistics - self.centre) / self.scale)], dim=1)
+        learned = self.learned((statistics - self.centre) / self.scale)
+        learned = learned * torch.rsqrt(learned.square().mean(dim=1, keepdim=True) + 1e-6)
+        return torch.cat([colours, learned], dim=1)
 
     def forward(
         self,

@@ -45,12 +45,12 @@ class StylizerTraining:
     encoder: str = ""
     picture: int = 192
     crop: int = 144
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     content_weight: float = 0.5
     content_range: float = 4.0
-    gram_weight: float = 2.0
-    moment_weight: float = 2.0
-    sliced_weight: float = 1.0
+    gram_weight: float = 6.0
+    moment_weight: float = 3.0
+    sliced_weight: float = 4.0
     variation_weight: float = 0.02
     contrast_weight: float = 0.02
     held_out: int = 16

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,22 +56,20 @@ def test_classes_choose_among_the_data(studio, pictures: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_lets_the_step_end_and_closes_the_run(
+def test_a_signal_lets_the_step_end_and_the_run_save(
     studio, pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, status: int
 ) -> None:
     saved: list[int] = []
 
-    def endless(*args: object) -> Iterator[Progress[None]]:
+    def endless(*args: object, stop: Callable[[], bool]) -> Iterator[Progress[None]]:
         step = 0
-        try:
-            while True:
-                step += 1
-                if step == 3:
-                    os.kill(os.getpid(), number)
-                    time.sleep(0.05)
-                yield Progress(step, 100, {"generator": 0.5, "images_per_second": 2.0})
-        finally:
-            saved.append(step)
+        while not stop():
+            step += 1
+            if step == 3:
+                os.kill(os.getpid(), number)
+                time.sleep(0.05)
+            yield Progress(step, 100, {"generator": 0.5, "images_per_second": 2.0})
+        saved.append(step)
 
     monkeypatch.setattr("studio.training.loop.fit", endless)
     before = signal.getsignal(number)

@@ -1,0 +1,142 @@
+"""The stylizer's training on a handful of plain pictures, taught by an encoder of random weights."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from studio.core import checkpoint
+from studio.core.dataset import ImageSet
+from studio.core.errors import InvalidRequest, TrainingError
+from studio.core.progress import result_of
+from studio.style.encoder import EncoderConfig, StyleEncoder
+from studio.style.stylizer import Stylizer, StylizerConfig
+from studio.training.data import by_role, content_and_style, crops
+from studio.training.loop import fit
+from studio.training.options import TrainOptions
+from studio.training.recipe import RECIPES
+from studio.training.stylizer import StylizerTraining, measure
+
+WIDTHS = (4, 4, 4, 4, 4)
+TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8)
+SIDE = 40
+
+
+@pytest.fixture
+def training(tmp_path: Path) -> StylizerTraining:
+    torch.manual_seed(0)
+    config = EncoderConfig(WIDTHS, (1, 1, 1, 1, 1))
+    path = tmp_path / "encoder.safetensors"
+    checkpoint.save(path, StyleEncoder(config), kind="encoder", config=config, classes=(), provenance={}, metrics={})
+    return StylizerTraining(encoder=str(path), picture=SIDE, crop=32, held_out=4)
+
+
+def pictures(low: float, high: float, count: int = 10) -> ImageSet:
+    images = torch.rand(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(int(low))) * (high - low) + low
+    return ImageSet(images.to(torch.uint8), torch.full((count,), -1), (), tuple(map(str, range(count))))
+
+
+def data() -> ImageSet:
+    return content_and_style(pictures(0, 255), pictures(100, 140))
+
+
+def options(out: Path, **changes: object) -> TrainOptions:
+    base = TrainOptions(out, batch=4, images=48, snapshot_images=24, device="cpu", save_seconds=1e9, ema_images=4)
+    return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+
+
+def test_content_and_style_are_told_apart_by_their_role() -> None:
+    content, style = by_role(data())
+    assert (content.tolist(), style.tolist()) == (list(range(10)), list(range(10, 20)))
+    assert data().images[style].float().std() < data().images[content].float().std()
+
+
+def test_pictures_without_roles_are_refused_with_the_remedy(training: StylizerTraining, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="--styles"):
+        list(fit(RECIPES["stylizer"], TINY, training, pictures(0, 255), options(tmp_path / "s.safetensors")))
+
+
+def test_too_few_pictures_to_hold_any_out_are_refused(training: StylizerTraining, tmp_path: Path) -> None:
+    few = dataclasses.replace(training, held_out=6)
+    with pytest.raises(TrainingError, match="at least 12 photographs"):
+        list(fit(RECIPES["stylizer"], TINY, few, data(), options(tmp_path / "s.safetensors")))
+
+
+def test_the_style_loss_falls_and_the_sheet_and_figures_are_there(training: StylizerTraining, tmp_path: Path) -> None:
+    quick = dataclasses.replace(training, learning_rate=5e-3)
+    out = tmp_path / "s.safetensors"
+    items = list(fit(RECIPES["stylizer"], TINY, quick, data(), options(out, images=240, snapshot_images=120)))
+    lines = [json.loads(line) for line in (tmp_path / "s.run" / "log.jsonl").read_text().splitlines()]
+    assert sum(line["loss"] for line in lines[-2:]) < 0.9 * sum(line["loss"] for line in lines[:2])
+    sheets = [item.preview for item in items if item.preview is not None]
+    assert len(sheets) == 2
+    assert sheets[0].size == (5 * (SIDE + 2) - 2, 5 * (SIDE + 2) - 2)  # 4 held-out styles and contents, and themselves
+    saved = items[-1].result
+    assert saved is not None
+    assert saved.metrics.keys() == {"held_out_content", "held_out_gram"}
+    assert (saved.kind, saved.provenance["training_images"]) == ("stylizer", 20)
+    assert isinstance(saved.build_module(), Stylizer)
+
+
+def test_a_run_stopped_and_resumed_equals_the_run_never_stopped(training: StylizerTraining, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
+    result_of(fit(RECIPES["stylizer"], TINY, training, data(), options(whole)))
+    first = fit(RECIPES["stylizer"], TINY, training, data(), options(parts))
+    for _ in range(5):
+        next(first)
+    first.close()
+    result_of(fit(RECIPES["stylizer"], TINY, training, data(), options(parts, resume=True)))
+    expected, found = checkpoint.load(whole).tensors(), checkpoint.load(parts).tensors()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_the_scale_of_the_statistics_is_their_running_mean_and_deviation() -> None:
+    model = Stylizer(TINY)
+    rows = torch.randn(64, TINY.statistics, generator=torch.Generator().manual_seed(0)) * 3 + 5
+    for index, batch in enumerate(rows.split(8)):
+        measure(model, batch, images=index * 4)  # a content and a style each
+    torch.testing.assert_close(model.centre, rows.mean(dim=0))
+    assert float(model.scale.mean()) == pytest.approx(3, rel=0.15)
+
+
+def test_crops_are_pieces_of_their_pictures() -> None:
+    images = torch.arange(2 * 3 * 4 * 4, dtype=torch.uint8).view(2, 3, 4, 4)
+    drawn = crops(images, 6, 3, torch.Generator().manual_seed(0), flip=False)
+    pieces = [images[n, :, y : y + 3, x : x + 3] for n in range(2) for y in range(2) for x in range(2)]
+    as_bytes = drawn.add(1).mul(127.5).round().to(torch.uint8)
+    assert drawn.shape == (6, 3, 3, 3)
+    assert all(any(torch.equal(crop, piece) for piece in pieces) for crop in as_bytes)
+
+
+def test_crops_come_from_the_generator_alone() -> None:
+    images = torch.randint(0, 255, (3, 3, 8, 8), dtype=torch.uint8)
+
+    def draw(seed: int) -> Tensor:
+        return crops(images, 4, 5, torch.Generator().manual_seed(seed))
+
+    assert torch.equal(draw(1), draw(1))
+    assert not torch.equal(draw(1), draw(2))
+
+
+def test_no_encoder_and_a_wrong_one_are_sentences(training: StylizerTraining, tmp_path: Path) -> None:
+    build = RECIPES["stylizer"].build
+    with pytest.raises(TrainingError, match="encoder=FILE"):
+        build(TINY, StylizerTraining(), 0)
+    with pytest.raises(TrainingError, match="set widths to the encoder's"):
+        build(dataclasses.replace(TINY, widths=(8, 8, 8, 8, 8)), training, 0)
+    checkpoint.save(
+        tmp_path / "s.safetensors", Stylizer(TINY), kind="stylizer", config=TINY, classes=(), provenance={}, metrics={}
+    )
+    with pytest.raises(TrainingError, match="holds no encoder"):
+        build(TINY, StylizerTraining(encoder=str(tmp_path / "s.safetensors")), 0)
+
+
+@pytest.mark.parametrize(
+    "change", [{"crop": 41}, {"held_out": 0}, {"content_range": 0.5}, {"gram_weight": -1}, {"learning_rate": 0}]
+)
+def test_settings_out_of_range_are_refused(training: StylizerTraining, change: dict[str, float]) -> None:
+    with pytest.raises(InvalidRequest, match=next(iter(change))):
+        dataclasses.replace(training, **change)  # type: ignore[arg-type]
