@@ -7,8 +7,10 @@ import torch
 from PIL import Image
 
 from studio.core import checkpoint
+from studio.core.images import to_tensor
 from studio.style.codes import CodesConfig, StyleCodes
 from studio.style.encoder import EncoderConfig, StyleEncoder
+from studio.style.moments import MomentsConfig, table
 from studio.style.stylizer import Stylizer, StylizerConfig
 
 WIDTHS = (4, 6, 8, 8, 8)
@@ -23,7 +25,7 @@ def write_styles(folder: Path, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         config = EncoderConfig(widths=WIDTHS, depths=(1, 1, 1, 1, 1))
         encoder = StyleEncoder(config)
-        checkpoint.save(folder / "encoder.safetensors", encoder, kind="encoder", config=config, **about)
+        about_encoder = checkpoint.save(folder / "encoder.safetensors", encoder, kind="encoder", config=config, **about)
         painter = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=16, hidden=16)
         stylizer = Stylizer(painter)
         torch.nn.init.normal_(stylizer.exit.weight, std=0.1)  # strokes that the eye can see
@@ -33,6 +35,10 @@ def write_styles(folder: Path, seed: int = 0) -> Path:
         codes.codes[:, 3:6].abs_().add_(0.1)  # deviations
         about["classes"] = MASTERWORKS
         checkpoint.save(folder / "masterworks.safetensors", codes, kind="style-codes", config=codes.config, **about)
+        kept = MomentsConfig(WIDTHS, about_encoder.sha256)
+        paintings = [to_tensor(painting(64, seed)) for seed in range(len(MASTERWORKS))]
+        moments = table(encoder.eval(), paintings, kept)
+        checkpoint.save(folder / "masterworks-moments.safetensors", moments, kind="style-moments", config=kept, **about)
     return folder
 
 

@@ -24,7 +24,7 @@ from studio.engine.painter import Painter
 from studio.engine.pictures import Pictures
 from studio.engine.requests import ClassesRequest, Picture, SampleRequest, Seeded, WalkRequest, as_picture
 from studio.engine.results import ClassGrid, ModelInfo, Restored, Sample
-from studio.engine.style_models import StyleShelf
+from studio.engine.style_models import StyleShelf, by_moments
 from studio.engine.style_requests import StylizeRequest
 from studio.engine.styled import RestoredStyle, Styled, Variants
 from studio.engine.stylist import Stylist
@@ -144,8 +144,13 @@ class Engine:
     def diversify(
         self, request: StylizeRequest, pictures: Mapping[str, Image.Image], similarities: Sequence[str] = ()
     ) -> Job[Variants]:
-        """The same pair refined once under each similarity (none: all). preview: the Variants so far."""
-        return self._stylist.diversify(request, pictures, similarities or SIMILARITIES.names())
+        """The same pair refined once under each similarity (none: all that can). preview: the Variants so far."""
+        return self._stylist.diversify(request, pictures, similarities or self.similarities(request))
+
+    def similarities(self, request: StylizeRequest) -> tuple[str, ...]:
+        """The similarities under which a request's styles can be compared; fewer where a masterwork is among them."""
+        pictured = all(style.picture is not None for style in request.styles)
+        return SIMILARITIES.names() if pictured else by_moments()
 
     def masterworks(self) -> tuple[str, ...]:
         """Names of the paintings that can be styles without a picture; none where their file is not there."""

@@ -15,6 +15,7 @@ from studio.engine.style_requests import STARTS, Style, StylizeRequest
 from studio.style.codes import blend
 from studio.style.colour import keep_alpha, recolour
 from studio.style.mask import apply_mask, strength_mask
+from studio.style.moments import Moments
 from studio.style.objective import MIN_SIDE
 
 
@@ -57,9 +58,9 @@ class Sitting:
         image = opaque(wanted(self.pictures, start, "start")).resize(self.photo.size, Image.Resampling.LANCZOS)
         return padded(to_tensor(image)).to(models.device)
 
-    def styles(self, models: StyleModels) -> list[Tensor]:
-        """The style pictures as they are, (3,h,w) each."""
-        return [models.style_picture(style, self.pictures) for style in self.request.styles]
+    def styles(self, models: StyleModels) -> list[Tensor | Moments]:
+        """What a refinement goes towards: the style pictures as they are, (3,h,w) each, or their moments."""
+        return [models.target(style, self.pictures) for style in self.request.styles]
 
     @torch.no_grad()
     def finished(self, picture: Tensor) -> Image.Image:

@@ -20,10 +20,12 @@ from studio.engine.style_requests import Style, StylizeRequest
 from studio.style import vgg19
 from studio.style.codes import read_codes
 from studio.style.encoder import SMALLEST, StyleEncoder
+from studio.style.moments import Moments, read_moments
+from studio.style.similarity import SIMILARITIES
 from studio.style.stylizer import Stylizer
 
 PARTS = ("encoder", "stylizer")
-MASTERWORKS = "masterworks"
+MASTERWORKS, MOMENTS = "masterworks", "masterworks-moments"
 LOOK = 512  # px, long side at which codes are read; twice that for a style looked at larger
 REMEMBERED = 64  # codes
 
@@ -36,6 +38,7 @@ class StyleModels:
     stylizer: Stylizer
     perception: nn.Module
     masterworks: Mapping[str, Tensor]
+    moments: Mapping[str, Moments]
     hashes: Mapping[str, str]
     device: torch.device
     _codes: "OrderedDict[tuple[str, int, int], Tensor]" = field(default_factory=OrderedDict)
@@ -69,13 +72,10 @@ class StyleModels:
             raise UnknownName("masterwork", name, tuple(self.masterworks))
         return self.masterworks[name][None]
 
-    def style_picture(self, style: Style, pictures: Mapping[str, Image.Image]) -> Tensor:
-        """A style's picture as a refinement needs it, (3,h,w) in [-1,1]."""
+    def target(self, style: Style, pictures: Mapping[str, Image.Image]) -> Tensor | Moments:
+        """What a refinement goes towards: a style's picture (3,h,w) in [-1,1], or a masterwork's moments."""
         if style.picture is None:
-            raise InvalidRequest(
-                f"The masterwork {style.masterwork!r} is known here by its code alone, which paints at once but cannot "
-                "be refined towards; add its picture as a style."
-            )
+            return self.moments[style.masterwork or ""]
         return to_tensor(opaque(wanted(pictures, style.picture, "style"))).to(self.device)
 
     def thumbnail(self, name: str, side: int) -> Image.Image:
@@ -105,11 +105,18 @@ class StyleShelf:
     def masterworks(self) -> tuple[str, ...]:
         """Their names; none where the file is not there or belongs to another stylizer."""
         opened, stylizer = self._library.part(MASTERWORKS), self._library.part("stylizer")
-        return () if opened is None or not _belongs(opened, stylizer) else opened.classes
+        return () if opened is None or not _belongs(opened, "stylizer", stylizer) else opened.classes
+
+    def refinable(self) -> tuple[str, ...]:
+        """Those masterworks that can also be refined towards."""
+        opened = self._library.part(MOMENTS)
+        return (
+            () if opened is None or not _belongs(opened, "encoder", self._library.part("encoder")) else opened.classes
+        )
 
     def hashes(self) -> dict[str, str]:
         """SHA-256 of the files that are there, by name."""
-        opened = {name: self._library.part(name) for name in (*PARTS, MASTERWORKS)}
+        opened = {name: self._library.part(name) for name in (*PARTS, MASTERWORKS, MOMENTS)}
         return {name: found.sha256 for name, found in opened.items() if found is not None}
 
     def check(self, request: StylizeRequest) -> None:
@@ -120,6 +127,22 @@ class StyleShelf:
         for style in request.styles:
             if style.masterwork is not None and style.masterwork not in known:
                 raise UnknownName("masterwork", style.masterwork, known)
+            if style.masterwork is not None and not request.fast:
+                self._check_refinable(request, style.masterwork)
+
+    def _check_refinable(self, request: StylizeRequest, masterwork: str) -> None:
+        """A masterwork's picture is not here; what can be refined towards is what our encoder's moments tell."""
+        if request.encoder != "builtin" or masterwork not in self.refinable():
+            raise InvalidRequest(
+                f"The masterwork {masterwork!r} is known here without its picture, so this refinement cannot go "
+                "towards it; choose the instant picture, or add a picture of the work as a style."
+            )
+        blind = next((name for name in request.similarity if name not in by_moments()), None)
+        if blind is not None:
+            raise InvalidRequest(
+                f"Similarity {blind!r} needs the style's picture, and masterworks are known here without; choose "
+                f"{', '.join(by_moments())}, or add a picture of the work as a style."
+            )
 
     def fetch(self, encoder: str) -> Generator[Progress[Any], None, None]:
         """Bring weights that are not shipped, once."""
@@ -147,8 +170,23 @@ class StyleShelf:
         codes = read_codes(opened) if opened is not None and self.masterworks() else {}
         perception = own if encoder == "builtin" else _ready(vgg19.build(), device)
         return StyleModels(
-            own, stylizer, perception, {name: code.to(device) for name, code in codes.items()}, hashes, device
+            encoder=own,
+            stylizer=stylizer,
+            perception=perception,
+            masterworks={name: code.to(device) for name, code in codes.items()},
+            moments=self._moments(device),
+            hashes=hashes,
+            device=device,
         )
+
+    def _moments(self, device: torch.device) -> dict[str, Moments]:
+        opened = self._library.part(MOMENTS)
+        if opened is None or not self.refinable():
+            return {}
+        return {
+            name: Moments(tuple(layer.to(device) for layer in style.layers))
+            for name, style in read_moments(opened).items()
+        }
 
     def _part(self, name: str) -> Checkpoint:
         opened = self._library.part(name)
@@ -159,9 +197,14 @@ class StyleShelf:
         return opened
 
 
-def _belongs(codes: Checkpoint, stylizer: Checkpoint | None) -> bool:
-    made_for = codes.config.get("stylizer", "")
-    return stylizer is not None and made_for in ("", stylizer.sha256)
+def by_moments() -> tuple[str, ...]:
+    """The similarities that can compare with a masterwork."""
+    return tuple(name for name in SIMILARITIES if SIMILARITIES[name].evidence == "moments")
+
+
+def _belongs(opened: Checkpoint, model: str, there: Checkpoint | None) -> bool:
+    """Whether a file was made for the model that is there."""
+    return there is not None and opened.config.get(model, "") in ("", there.sha256)
 
 
 def _ready(model: nn.Module, device: torch.device) -> nn.Module:

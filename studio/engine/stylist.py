@@ -18,7 +18,6 @@ from studio.settings import Settings
 from studio.style.diversify import diversify
 from studio.style.refine import RefineResult, RefineState, budgets, levels, refine
 from studio.style.refine_config import RefineConfig
-from studio.style.similarity import SIMILARITIES
 
 T = TypeVar("T")
 Job = Generator[Progress[T], None, None]
@@ -137,10 +136,8 @@ class Stylist:
         self, request: StylizeRequest, pictures: Mapping[str, Image.Image], names: Sequence[str]
     ) -> Job[Variants]:
         """As Engine.diversify."""
-        for name in names:
-            SIMILARITIES[name]
         self._check(request, len(names))
-        self.shelf.check(request)
+        self.shelf.check(StylizeRequest(**{**request.to_json(), "similarity": list(names), "fast": False}))
         return self._diversify(request, sit(request, pictures), tuple(names))
 
     def _diversify(self, request: StylizeRequest, sitting: Sitting, names: tuple[str, ...]) -> Job[Variants]:

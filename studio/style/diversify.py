@@ -10,6 +10,7 @@ from studio.core.errors import InvalidRequest
 from studio.core.images import to_image
 from studio.core.progress import Progress
 from studio.core.sheet import tile
+from studio.style.moments import Moments
 from studio.style.refine import RefineResult, refine
 from studio.style.refine_config import RefineConfig
 from studio.style.similarity import SIMILARITIES
@@ -35,7 +36,7 @@ class Diversity:
 def diversify(
     encoder: nn.Module,
     content: Tensor,
-    styles: Sequence[Tensor],
+    styles: Sequence[Tensor | Moments],
     similarities: Sequence[str] = (),
     config: RefineConfig = RefineConfig(),  # noqa: B008 - frozen
     start: Tensor | None = None,

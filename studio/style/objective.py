@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from studio.core.errors import InvalidRequest
+from studio.style.moments import Moments
 from studio.style.refine_config import RefineConfig
 from studio.style.similarity import EVIDENCE, SIMILARITIES, Kind, Target
 from studio.style.sizes import MIN_SIDE as MIN_SIDE
@@ -83,7 +85,7 @@ class Evaluation:
 
 
 def objective(
-    encoder: nn.Module, content: Tensor, styles: Sequence[Tensor], config: RefineConfig
+    encoder: nn.Module, content: Tensor, styles: Sequence[Tensor | Moments], config: RefineConfig
 ) -> Generator[None, None, Objective]:
     """The objective for pictures of the size of content (3,H,W), one tile at a time; returns it."""
     height, width = content.shape[-2:]
@@ -152,26 +154,44 @@ def _unit(features: Tensor, floor: float) -> Tensor:
 
 
 def _terms(
-    encoder: nn.Module, styles: Sequence[Tensor], long_side: int, config: RefineConfig
+    encoder: nn.Module, styles: Sequence[Tensor | Moments], long_side: int, config: RefineConfig
 ) -> Generator[None, None, tuple[Term, ...]]:
     terms: list[Term] = []
     for style, share in zip(styles, config.shares(len(styles)), strict=True):
         if share == 0:
             continue
-        sized = resize(style, style_size(style, long_side, config.style_scale)).clamp(-1, 1)
-        height, width = sized.shape[-2:]
-        positions = [(height >> layer) * (width >> layer) for layer in range(max(config.layers) + 1)]
-        parts = []
-        for tile in _plan(height, width, config):
-            parts.append(_style_evidence(encoder, tile, sized, positions, config))
-            yield
-        evidence = _pool(parts)
+        if isinstance(style, Moments):
+            evidence = _kept_evidence(style, config)
+        else:
+            evidence = yield from _gathered(encoder, style, long_side, config)
         for name, weight in config.mixture():
             for layer in config.layers:
                 key = (layer, SIMILARITIES[name].evidence)
                 target = SIMILARITIES[name].prepare(_whole(key, evidence[key]))
                 terms.append(Term(key, name, target, share * weight / len(config.layers)))
     return tuple(terms)
+
+
+def _gathered(
+    encoder: nn.Module, style: Tensor, long_side: int, config: RefineConfig
+) -> Generator[None, None, Evidence]:
+    """A style picture's evidence, one tile at a time; returns it."""
+    sized = resize(style, style_size(style, long_side, config.style_scale)).clamp(-1, 1)
+    height, width = sized.shape[-2:]
+    positions = [(height >> layer) * (width >> layer) for layer in range(max(config.layers) + 1)]
+    parts = []
+    for tile in _plan(height, width, config):
+        parts.append(_style_evidence(encoder, tile, sized, positions, config))
+        yield
+    return _pool(parts)
+
+
+def _kept_evidence(style: Moments, config: RefineConfig) -> Evidence:
+    """The evidence of a style that is known by its moments. Raises InvalidRequest for what needs a picture."""
+    for name, _ in config.mixture():
+        if SIMILARITIES[name].evidence != "moments":
+            raise InvalidRequest(f"Similarity {name!r} needs the style's picture, and this style is known by moments.")
+    return {(layer, "moments"): style.layers[layer] for layer in config.layers}
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from studio.core.errors import InvalidRequest, StudioError
 from studio.core.progress import Progress
+from studio.style.moments import Moments
 from studio.style.objective import (
     Evaluation,
     Losses,
@@ -70,7 +71,7 @@ class RefineResult:
 def refine(
     encoder: nn.Module,
     content: Tensor,
-    styles: Sequence[Tensor],
+    styles: Sequence[Tensor | Moments],
     config: RefineConfig = RefineConfig(),  # noqa: B008 - frozen
     start: Tensor | None = None,
     state: RefineState | None = None,
@@ -182,7 +183,7 @@ def _enlarge(state: RefineState, level: int, origin: Tensor, sizes: Sequence[tup
 def _prepare(
     encoder: nn.Module,
     content: Tensor,
-    styles: Sequence[Tensor],
+    styles: Sequence[Tensor | Moments],
     config: RefineConfig,
     origin: Tensor,
     size: tuple[int, int],
@@ -205,7 +206,7 @@ def _start(content: Tensor, config: RefineConfig, start: Tensor | None) -> Tenso
     return start.contiguous()
 
 
-def _check(content: Tensor, styles: Sequence[Tensor], config: RefineConfig, start: Tensor | None) -> None:
+def _check(content: Tensor, styles: Sequence[Tensor | Moments], config: RefineConfig, start: Tensor | None) -> None:
     height, width = content.shape[-2:]
     if min(height, width) < MIN_SIDE:
         raise InvalidRequest(

@@ -14,7 +14,6 @@ from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress, result_of
 from studio.engine import Engine, Pictures, Styled, StylizeRequest, Variants
 from studio.engine.style_requests import MAX_STYLES
-from studio.style.similarity import SIMILARITIES
 from studio.ui import style_views as views
 from studio.ui.handlers import Raw, View, status
 from studio.ui.outbox import letter, parcel
@@ -186,7 +185,8 @@ class StyleJobs:
 
     def diversify(self, desk: Desk) -> Iterator[View]:
         """The same pair under every similarity, side by side."""
-        names, request = SIMILARITIES.names(), self._quick(desk.request())
+        request = self._quick(desk.request())
+        names = self.engine.similarities(request)
         for progress in self.engine.diversify(request, desk.pictures):
             variants = progress.result or progress.preview
             if variants is None:

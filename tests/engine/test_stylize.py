@@ -194,6 +194,22 @@ def test_a_masterwork_is_a_style_without_a_picture(engine: Engine, store: Pictur
     assert_sentence(refused.value, "'mona'", "known: hokusai-great-wave")
 
 
+def test_a_masterwork_is_refined_towards_by_its_moments(engine: Engine, store: Pictures, ask: Ask) -> None:
+    made = result_of(engine.stylize(ask(styles=[MASTERWORKS[0]]), store))
+    assert made.steps == 4
+    assert min(made.curves["style"]) < made.curves["style"][0]
+    *_, last = engine.diversify(ask(styles=[MASTERWORKS[0], store.add(painting())], steps=1), store)
+    assert last.result is not None
+    assert last.result.names == ("gram", "mean_std", "covariance")
+    for values, part in (
+        ({"similarity": "mmd"}, "choose gram, mean_std, covariance"),
+        ({"encoder": "vgg19"}, "add a pic"),
+    ):
+        with pytest.raises(InvalidRequest) as refused:
+            engine.stylize(ask(styles=[MASTERWORKS[0]], **values), store)
+        assert_sentence(refused.value, part)
+
+
 def test_masterworks_of_another_stylizer_are_not_used(engine: Engine, tmp_path: Path) -> None:
     folder = write_styles(tmp_path / "other", seed=1)
     config = CodesConfig(16, "f" * 64)
