@@ -18,6 +18,8 @@ from studio.core.kinds import MODEL_KINDS, ModelKind
 from studio.style.encoder import VARIANCE_FLOOR, EncoderConfig, pad
 
 COLOURS = 6  # first entries of a code: mean and deviation of R, G and B
+CODE_SIZE = 0.3  # root mean square of the rest
+STROKE_SIZE = 0.2  # factor on the last convolution, so that training changes pictures gently
 DIVISOR = 4  # sides are padded to a multiple of it
 SMALLEST = 8  # px
 
@@ -116,7 +118,7 @@ class Stylizer(nn.Module):
             nn.SiLU(),
             nn.Linear(config.hidden, config.code - COLOURS),
         )
-        self.distance = nn.Parameter(torch.tensor(0.7))  # log of how fast strokes come in off the own code
+        self.distance = nn.Parameter(torch.tensor(1.0))  # log of how fast strokes come in off the own code
         self.entry = nn.Conv2d(12, config.half, 3)
         self.down = nn.Conv2d(config.half, config.channels, 3, stride=2)
         self.blocks = nn.ModuleList(StyledBlock(config.channels, condition) for _ in range(config.blocks))
@@ -124,16 +126,16 @@ class Stylizer(nn.Module):
         self.skip = Affine(condition, config.half, bias=0.5)
         self.exit = nn.Conv2d(config.half, 12, 3)
         self.tint = Affine(condition, 9)
-        nn.init.normal_(self.exit.weight, std=0.01)
-        nn.init.zeros_(self.exit.bias)  # type: ignore[arg-type]
+        for parameter in (*self.exit.parameters(), *self.tint.parameters()):
+            nn.init.zeros_(parameter)  # the first pictures differ in their colours alone
 
     def code(self, statistics: Tensor) -> Tensor:
-        """`StyleEncoder.statistics` of styles (B,S) → codes (B,C), of root mean square one but for the colours."""
+        """`StyleEncoder.statistics` of styles (B,S) → codes (B,C), of one root mean square but for the colours."""
         widths = (3, *self.config.widths)
         colours = torch.cat([statistics[:, :3], statistics[:, 3:6]], dim=1)
         assert statistics.shape[1] == 2 * sum(widths)
         learned = self.learned((statistics - self.centre) / self.scale)
-        learned = learned * torch.rsqrt(learned.square().mean(dim=1, keepdim=True) + 1e-6)
+        learned = CODE_SIZE * learned * torch.rsqrt(learned.square().mean(dim=1, keepdim=True) + 1e-6)
         return torch.cat([colours, learned], dim=1)
 
     def forward(
@@ -184,7 +186,7 @@ class Stylizer(nn.Module):
             x = block(x, condition)
         x = F.interpolate(x, size=fine.shape[-2:], mode="nearest")
         x = F.relu(self.up(x, condition)) + spread(self.skip(condition), fine) * fine
-        return self.exit(pad(x)) + self._tinted(unit, condition)
+        return STROKE_SIZE * self.exit(pad(x)) + self._tinted(unit, condition)
 
     def _tinted(self, unit: Tensor, condition: Tensor) -> Tensor:
         """A 3x3 matrix of colours that depends on the code, at each of the four places of a pixel block."""

@@ -45,7 +45,7 @@ class StylizerTraining:
     encoder: str = ""
     picture: int = 192
     crop: int = 144
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-3
     content_weight: float = 0.5
     content_range: float = 4.0
     gram_weight: float = 6.0
