@@ -26,7 +26,8 @@ from studio.style.stylizer import Stylizer
 
 PARTS = ("encoder", "stylizer")
 MASTERWORKS, MOMENTS = "masterworks", "masterworks-moments"
-LOOK = 512  # px, long side at which codes are read; twice that for a style looked at larger
+LOOK = 256  # px, short side at which codes are read: that of the pictures which the stylizer was trained on
+FARTHEST = 1024  # px, long side at most
 REMEMBERED = 64  # codes
 
 
@@ -49,10 +50,10 @@ class StyleModels:
         painted: Tensor = self.stylizer(content[None], code, own, content_weight, strength)[0]
         return painted
 
-    def code(self, name: str, image: Image.Image, size: int, scale: float = 1.0) -> Tensor:
-        """The code (1,C) of a picture, by its reference. size: long side of the result; scale: of the strokes."""
-        side = round(min(min(size, LOOK) * scale, 2 * LOOK))
-        width, height = (max(SMALLEST, round(length * side / max(image.size))) for length in image.size)
+    def code(self, name: str, image: Image.Image, scale: float = 1.0) -> Tensor:
+        """The code (1,C) of a picture, by its reference. scale: of the strokes."""
+        factor = min(LOOK * scale / min(image.size), FARTHEST / max(image.size))
+        width, height = (max(SMALLEST, round(length * factor)) for length in image.size)
         known = self._codes.pop((name, width, height), None)
         if known is None:
             sized = opaque(image).resize((width, height), Image.Resampling.LANCZOS)
@@ -81,7 +82,7 @@ class StyleModels:
     def thumbnail(self, name: str, side: int) -> Image.Image:
         """A neutral picture in the hand of a masterwork."""
         image = neutral_picture(2 * side)
-        own = self.code("neutral", image, 2 * side)
+        own = self.code("neutral", image)
         content = to_tensor(image).to(self.device)
         painted = to_image(self.paint(content, own, self.masterwork(name), 1.0, 0.3))
         return painted.resize((side, side), Image.Resampling.LANCZOS)

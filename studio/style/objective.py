@@ -90,7 +90,8 @@ def objective(
     """The objective for pictures of the size of content (3,H,W), one tile at a time; returns it."""
     height, width = content.shape[-2:]
     plan = _plan(height, width, config)
-    positions = tuple((height >> layer) * (width >> layer) for layer in range(max(config.layers) + 1))
+    deepest = max(*config.layers, *config.content_layers)
+    positions = tuple((height >> layer) * (width >> layer) for layer in range(deepest + 1))
     features = []
     for tile in plan:
         features.append(_content_features(encoder, tile, content, config.content_layers))

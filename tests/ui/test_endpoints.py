@@ -18,9 +18,9 @@ def client(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
     return Client(served.url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
 
 
-def test_only_the_four_endpoints_are_public(client: Client) -> None:
+def test_only_the_endpoints_are_public(client: Client) -> None:
     described: dict[str, Any] = client.view_api(return_format="dict")  # type: ignore[assignment]
-    assert set(described["named_endpoints"]) == {"/models", "/sample", "/walk", "/classes"}
+    assert set(described["named_endpoints"]) == {"/models", "/sample", "/walk", "/classes", "/stylize"}
     assert described["unnamed_endpoints"] == {}
 
 
