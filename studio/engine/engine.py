@@ -160,6 +160,10 @@ class Engine:
         """Every masterwork's hand on a neutral picture, by name. preview: those so far."""
         return self._stylist.thumbnails()
 
+    def masterwork_thumbnail(self, name: str) -> Image.Image:
+        """One masterwork's hand on a neutral picture. Raises UnknownName."""
+        return self._stylist.thumbnail(name)
+
     @property
     def can_stylize(self) -> bool:
         """Whether the models of style transfer are there."""

@@ -162,12 +162,17 @@ class Stylist:
     def thumbnails(self) -> Job[dict[str, Image.Image]]:
         """As Engine.masterwork_thumbnails."""
         names = self.shelf.masterworks()
-        models: StyleModels = self._step(self.shelf.load, "builtin")
+        done: dict[str, Image.Image] = {}
         for index, name in enumerate(names, 1):
-            if name not in self._thumbnails:
-                self._thumbnails[name] = self._step(models.thumbnail, name, THUMBNAIL)
-            done = {one: self._thumbnails[one] for one in names[:index]}
+            done = {**done, name: self.thumbnail(name)}
             yield Progress(index, len(names), preview=done, result=done if index == len(names) else None)
+
+    def thumbnail(self, name: str) -> Image.Image:
+        """As Engine.masterwork_thumbnail; painted once."""
+        if name not in self._thumbnails:
+            models: StyleModels = self._step(self.shelf.load, "builtin")
+            self._thumbnails[name] = self._step(models.thumbnail, name, THUMBNAIL)
+        return self._thumbnails[name]
 
     def restore(self, recipe: Mapping[str, Any]) -> RestoredStyle:
         """As Engine.restore, of a stylised picture."""

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from studio.style.encoder import instance_normalised, moments_of
 
-POSITIONS = 1024  # of a map that stand for all of them in the sliced Wasserstein distance
+POSITIONS = 512  # of a map that stand for all of them in the sliced Wasserstein distance
 TINY = 1e-8
 
 

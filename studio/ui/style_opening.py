@@ -9,7 +9,7 @@ import gradio as gr
 from PIL import Image
 
 from studio.core.images import open_image
-from studio.engine import Picture, RestoredStyle, StylizeRequest
+from studio.engine import Picture, Pictures, RestoredStyle, StylizeRequest
 from studio.engine.style_requests import STARTS
 from studio.ui import pictures
 from studio.ui import style_views as views
@@ -98,7 +98,7 @@ class StyleOpening:
         known = {name for name in request.references if name in store}
         content = request.content if request.content in known else None
         photo = store[content] if content else None
-        palette = {"styles": [style for style in self._styles(request, desk, masters, known) if style is not None]}
+        palette = {"styles": list(self._styles(request, store, known))}
         mine = tuple(dict.fromkeys((*(one.picture for one in request.styles if one.picture in known), *own)))
         mask = request.mask if request.mask in known else None
         shown = open_image(Path(file), alpha="keep", max_pixels=store.max_pixels)
@@ -113,27 +113,21 @@ class StyleOpening:
             "done": None,
             "curves": "",
             "stage": views.stage(shown, photo, "Restored"),
-            "status": status(restored.notice or absent(request, known) or "Restored"),
+            "status": status(" ".join(filter(None, (restored.notice, absent(request, known)))) or "Restored"),
             **settings(request),
         }
         yield from prefixed([view])
 
-    def _styles(
-        self, request: StylizeRequest, desk: Desk, masters: Masters, known: set[str]
-    ) -> Iterator[dict[str, Any] | None]:
-        thumbnails = dict(masters)
+    def _styles(self, request: StylizeRequest, store: Pictures, known: set[str]) -> Iterator[dict[str, Any]]:
+        """The styles of a request that are here, as the palette shows them."""
+        engine = self.jobs.engine
         for style in request.styles:
-            if style.picture is not None:
-                there = style.picture in known
-                title = desk.pictures.title(style.picture)
-                yield (
-                    entry(picture_key(style.picture), title, desk.pictures[style.picture], style.weight)
-                    if there
-                    else None
-                )
-            elif style.masterwork is not None:
-                image = thumbnails.get(style.masterwork) or Image.new("RGB", (8, 8), "grey")
-                yield entry(master_key(style.masterwork), views.title(style.masterwork), image, style.weight)
+            if style.picture in known:
+                name = str(style.picture)
+                yield entry(picture_key(name), store.title(name), store[name], style.weight)
+            elif style.masterwork in engine.masterworks():
+                name = str(style.masterwork)
+                yield entry(master_key(name), views.title(name), engine.masterwork_thumbnail(name), style.weight)
 
 
 def settings(request: StylizeRequest) -> View:
