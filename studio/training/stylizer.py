@@ -37,9 +37,9 @@ class StylizerTraining:
     """Settings.
 
     encoder: the checkpoint of the encoder. picture: px to which the pictures are read. crop: px. content_weight: of the
-    content loss in the middle of its range, whose ends are `content_range` times less and more; gram_weight,
-    moment_weight, sliced_weight: of the style losses; variation_weight, contrast_weight: of smoothness and of telling
-    codes apart. held_out: pictures of each kind that are shown and never trained on.
+    content loss in the middle of its range, whose ends are `content_range` times less and more. gram_weight,
+    moment_weight, sliced_weight: of the style losses, the last of the pixels too. variation_weight, contrast_weight:
+    of smoothness and of telling codes apart. held_out: pictures of each kind that are shown and never trained on.
     """
 
     encoder: str = ""
@@ -123,7 +123,9 @@ class StylizerTrainer:
             "content": losses.content_distance(maps[CONTENT_LAYERS], content_maps[CONTENT_LAYERS]),
             "gram": losses.gram_distance(maps[STYLE_LAYERS], style_maps[STYLE_LAYERS]),
             "moments": losses.moment_distance(maps, style_maps),
-            "sliced": losses.sliced_distance(maps[STYLE_LAYERS], style_maps[STYLE_LAYERS], generator),
+            "sliced": losses.sliced_distance(
+                (painted, *maps[STYLE_LAYERS]), (styles, *style_maps[STYLE_LAYERS]), generator
+            ),
             "variation": losses.variation(painted),
             "excess": losses.excess(painted),
             "contrast": self._contrast(painted, maps, code),
