@@ -108,7 +108,7 @@ class Run:
 
     def enter_stage(self) -> None:
         """Note from which picture on the trainer's present settings hold, if they are new."""
-        settings = dataclasses.asdict(self.trainer_config)
+        settings = {name: _file_name(value) for name, value in dataclasses.asdict(self.trainer_config).items()}
         if not self.stages or self.stages[-1]["trainer"] != settings:
             self.stages.append({"from": self.images, "trainer": settings})
 
@@ -189,6 +189,11 @@ def start(recipe: Recipe, model_config: Any, trainer_config: Any, data: ImageSet
     run.enter_stage()
     run.saved = run.state()
     return run
+
+
+def _file_name(setting: Any) -> Any:
+    """A setting as it is published: of a path the file's name alone, for the folders are nobody's business."""
+    return setting.replace("\\", "/").rpartition("/")[2] if isinstance(setting, str) else setting
 
 
 def detached(value: Any) -> Any:

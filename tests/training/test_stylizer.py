@@ -79,6 +79,7 @@ def test_the_style_loss_falls_and_the_sheet_and_figures_are_there(training: Styl
     assert saved.metrics.keys() == {"held_out_content", "held_out_gram"}
     assert (saved.kind, saved.provenance["training_images"]) == ("stylizer", 20)
     assert isinstance(saved.build_module(), Stylizer)
+    assert saved.provenance["stages"][0]["trainer"]["encoder"] == "encoder.safetensors", "no folder is published"
 
 
 def test_a_run_stopped_and_resumed_equals_the_run_never_stopped(training: StylizerTraining, tmp_path: Path) -> None:
