@@ -44,15 +44,15 @@ class VaeTraining:
     """
 
     learning_rate: float = 5e-4
-    feature_weight: float = 1.0
+    feature_weight: float = 0.3
     feature_size: int = 96
     pyramid: int = 3
-    kl_weight: float = 1e-3
+    kl_weight: float = 2e-4
     free_bits: float = 0.05
-    kl_warmup: int = 20_000
-    adversarial: float = 0.0
-    adversarial_from: int = 4_000
-    discriminator_learning_rate: float = 5e-4
+    kl_warmup: int = 5_000
+    adversarial: float = 0.02
+    adversarial_from: int = 6_000
+    discriminator_learning_rate: float = 2e-4
     prior_images: int = 4_096
     prior_steps: int = 20
     prior_floor: float = 1e-3

@@ -19,7 +19,9 @@ from studio.training.recipe import RECIPES, StepContext
 from studio.training.vae import VaeTrainer, VaeTraining, crossover, enlarged, fit_prior, posterior_samples
 
 TINY = VaeConfig(resolution=32, channels=32, encoder_channels=16, latent_dim=8, width=16, class_dim=4, components=2)
-FAST = VaeTraining(learning_rate=3e-3, feature_weight=0.0, kl_weight=1e-3, kl_warmup=200, free_bits=0.0)
+FAST = VaeTraining(
+    learning_rate=3e-3, feature_weight=0.0, adversarial=0.0, kl_weight=1e-3, kl_warmup=200, free_bits=0.0
+)
 
 
 class ToyFeatures(nn.Module):
