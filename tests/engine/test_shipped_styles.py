@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 from studio_styles import photo
 
-from studio.core.progress import result_of
 from studio.engine import Engine, StylizeRequest
 from studio.settings import Settings
 
