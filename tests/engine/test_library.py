@@ -1,14 +1,17 @@
 """Models are found by name, described without being loaded, and broken files are sentences in the list."""
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sentences import assert_sentence
-from sketch import CLASSES, Sketch, write_model
+from sketch import CLASSES, KIND, Sketch, write_model
 
+from studio.core import checkpoint
 from studio.core.errors import CheckpointError, StudioError, UnknownName
 from studio.core.files import sha256_of
+from studio.core.kinds import MODEL_KINDS
 from studio.engine import Engine
 from studio.engine.requests import SampleRequest
 from studio.settings import Settings
@@ -33,6 +36,20 @@ def test_a_model_without_a_card_has_none(engine: Engine) -> None:
 def test_models_are_listed_by_name_shipped_ones_first(engine: Engine, settings: Settings) -> None:
     write_model(settings.models / "a-style-of-mine.safetensors")
     assert [info.name for info in engine.models()] == ["flat", "paintings", "plain", "a-style-of-mine"]
+
+
+def test_what_is_no_generator_is_not_listed_and_says_so(
+    engine: Engine, settings: Settings, model: Sketch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODEL_KINDS._entries, "encoder", dataclasses.replace(KIND, name="encoder", latent=False))
+    path = settings.checkpoints / "encoder.safetensors"
+    rest = {"config": {}, "classes": CLASSES, "provenance": {}, "metrics": {}}
+    checkpoint.save(path, model, kind="encoder", **rest)  # type: ignore[arg-type]
+    assert "encoder" not in [info.name for info in engine.models()]
+    with pytest.raises(UnknownName, match="'encoder'"):
+        engine.sample(SampleRequest(model="encoder"))
+    with pytest.raises(CheckpointError, match="no pictures from seeds"):
+        list(engine.sample(SampleRequest(model=str(path))))
 
 
 def test_a_name_that_both_folders_have_is_the_shipped_one(engine: Engine, settings: Settings) -> None:
