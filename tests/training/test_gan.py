@@ -14,7 +14,7 @@ from studio.core.progress import result_of
 from studio.models.augment import augment, cut_out, jitter_colour, translate
 from studio.models.gan import GanConfig, GanGenerator, without_classes
 from studio.models.projected import MIXED, PixelHead, ProjectedDiscriminator
-from studio.training.data import Batches, balanced_labels
+from studio.training.data import LabelledBatches, balanced_labels
 from studio.training.gan import GanTrainer, GanTraining, blur, lack_of_diversity, measure_statistics
 from studio.training.loop import fit
 from studio.training.options import TrainOptions
@@ -116,7 +116,8 @@ def test_balanced_labels_pair_the_halves_and_take_turns() -> None:
 def test_batches_draw_rare_classes_as_often(tmp_path: Path) -> None:
     labels = torch.tensor([0] * 99 + [1])
     images = labels.view(-1, 1, 1, 1).mul(255).expand(-1, 3, 32, 32).to(torch.uint8)
-    batches = Batches(ImageSet(images, labels, ("often", "rare"), ("f",) * 100), 8, True, True, torch.device("cpu"))
+    data = ImageSet(images, labels, ("often", "rare"), ("f",) * 100)
+    batches = LabelledBatches(data, 8, True, True, torch.device("cpu"))
     drawn, drawn_labels = batches.draw(torch.Generator().manual_seed(0))
     assert drawn_labels is not None
     assert drawn_labels.sum() == 4
