@@ -1,5 +1,6 @@
 """The models on the shelf: which can be chosen, what each is, and why some cannot be used."""
 
+import re
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
@@ -44,7 +45,7 @@ def about(info: ModelInfo) -> str:
     """A model in a line, its card below as plain text. The style sheet shows and hides tools by the data-attributes."""
     facts = [info.kind, f"{info.resolution} px", f"{info.parameters / 1e6:.1f} M parameters"]
     facts += [f"{len(info.classes)} classes"] if info.classes else []
-    facts += [f"{name} {value:.2g}" for name, value in sorted(info.metrics.items()) if name.startswith("kid-")]
+    facts += [f"{name} {value:.2g}" for name, value in sorted(info.metrics.items()) if re.fullmatch(r"kid-\w+", name)]
     line = f'<span class="facts">{escape(" · ".join(facts))}</span>'
     can = f' data-layers="{info.layers}" data-classes="{len(info.classes)}"'
     if not info.card:
