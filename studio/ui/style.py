@@ -175,7 +175,7 @@ def wire(parts: Parts, jobs: StyleJobs) -> list[Any]:
     live += [parts[f"style_{name}"].input for name in ("style_weight", "content_weight", "style_scale")]
     for trigger in live:
         connect(trigger, at_desk(jobs.live), parts, SHOW, **LIVE, **stage)
-    connect(parts["style_stop"].click, at_desk(jobs.stopped), parts, "status", **tab)
+    connect(parts["style_stop"].click, at_desk(jobs.stopped), parts, "status", **stage)
     connect(parts["style_sheet"].pick, at_desk(jobs.pick), parts, f"similarity start {SHOW}", **work)
     connect(parts["style_download_button"].click, at_desk(jobs.download), parts, "outbox status", **tab)
     connect(parts["style_sheet_button"].click, at_desk(jobs.download_sheet), parts, "outbox status", **tab)

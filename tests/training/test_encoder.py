@@ -70,7 +70,7 @@ def options(out: Path, **changes: object) -> TrainOptions:
 
 def test_distilling_learns_to_rank_as_the_teacher_does(teachers: None, tmp_path: Path) -> None:
     heavy = dataclasses.replace(SMALL, light_teacher="")
-    job = list(fit(RECIPES["encoder"], TINY, heavy, pictures(), options(tmp_path / "e.safetensors", images=240)))
+    job = list(fit(RECIPES["encoder"], TINY, heavy, pictures(), options(tmp_path / "e.safetensors", images=720)))
     logged = [item.metrics for item in job if item.metrics]
     assert logged[-1]["features_heavy"] < 0.8 * logged[0]["features_heavy"]
     saved = job[-1].result
