@@ -62,12 +62,12 @@ class StyleEncoder(nn.Module):
             for i, o, depth in zip(inputs, config.widths, config.depths, strict=True)
         )
 
-    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
-        """x: (B,3,H,W) in [-1,1] → maps after ReLU, (B,widths[l],H/2^l,W/2^l) for l = 0 to 4, sides rounded down."""
+    def forward(self, x: Tensor, depth: int = LAYERS) -> tuple[Tensor, ...]:
+        """x: (B,3,H,W) in [-1,1] → maps after ReLU, (B,widths[l],H/2^l,W/2^l) for l < depth, sides rounded down."""
         if min(x.shape[-2:]) < SMALLEST:
             raise InvalidRequest(f"The encoder needs pictures of {SMALLEST} px a side; got {x.shape[3]}x{x.shape[2]}.")
         maps: list[Tensor] = []
-        for block in self.blocks:
+        for block in self.blocks[:depth]:
             if maps:
                 x = F.avg_pool2d(x, 2)
             x = block(x)

@@ -1,12 +1,13 @@
 """Losses of the stylizer, in the encoder's maps. Each gives one value for each picture of a batch: (B,)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studio.style.encoder import instance_normalised, moments_of
+from studio.style.encoder import VARIANCE_FLOOR, instance_normalised
 
 POSITIONS = 512  # of a map that stand for all of them in the sliced Wasserstein distance
 TINY = 1e-8
@@ -34,36 +35,67 @@ def gram(maps: Tensor) -> Tensor:
     return flat @ flat.transpose(1, 2) / flat.shape[2]
 
 
-def gram_distance(maps: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+@dataclass(frozen=True)
+class Hand:
+    """What tells a style, map by map: Gram matrices (B,C,C), means (B,C), and samples (B,C,n) of the positions.
+
+    The deviations follow from the first two, so that large maps are read twice and not five times.
+    """
+
+    grams: tuple[Tensor, ...]
+    means: tuple[Tensor, ...]
+    samples: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, maps: Sequence[Tensor], generator: torch.Generator) -> "Hand":
+        """Maps (B,C_l,…) → their hand, in full precision."""
+        return cls(
+            tuple(gram(x).float() for x in maps),
+            tuple(x.mean(dim=(2, 3)).float() for x in maps),
+            tuple(sample(x, generator).float() for x in maps),
+        )
+
+    def rows(self, index: Tensor) -> "Hand":
+        """Those of some pictures, in the order given."""
+        return Hand(*(tuple(x[index] for x in each) for each in (self.grams, self.means, self.samples)))
+
+
+def gram_distance(hand: Hand, wanted: Hand) -> Tensor:
     """Gatys et al. 2016, eq. 3 to 5, relative to the matrices' size, averaged over the layers."""
-    return torch.stack([relative(gram(x), gram(y)) for x, y in zip(maps, wanted, strict=True)]).mean(dim=0)
+    return torch.stack([relative(x, y) for x, y in zip(hand.grams, wanted.grams, strict=True)]).mean(dim=0)
 
 
-def moment_distance(maps: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+def moment_distance(hand: Hand, wanted: Hand) -> Tensor:
     """Means and deviations of the channels (Huang & Belongie 2017, eq. 13), relative, averaged over the layers."""
-    both = zip(maps, wanted, strict=True)
-    layers = [relative(torch.cat(moments_of(x), dim=1), torch.cat(moments_of(y), dim=1)) for x, y in both]
-    return torch.stack(layers).mean(dim=0)
+    both = zip(_moments(hand), _moments(wanted), strict=True)
+    return torch.stack([relative(x, y) for x, y in both]).mean(dim=0)
 
 
-def sliced_distance(
-    maps: Sequence[Tensor], wanted: Sequence[Tensor], generator: torch.Generator, directions: int = 32
-) -> Tensor:
-    """Sliced Wasserstein distance (Heitz et al. 2021, eq. 3, 4) of random positions in random directions, relative."""
+def _moments(hand: Hand) -> list[Tensor]:
+    """(B,2C) for each layer."""
+    moments = []
+    for matrix, mean in zip(hand.grams, hand.means, strict=True):
+        variance = (matrix.diagonal(dim1=1, dim2=2) - mean.square()).clamp_min(0)
+        moments.append(torch.cat([mean, (variance + VARIANCE_FLOOR).sqrt()], dim=1))
+    return moments
+
+
+def sliced_distance(hand: Hand, wanted: Hand, generator: torch.Generator, directions: int = 32) -> Tensor:
+    """Sliced Wasserstein distance (Heitz et al. 2021, eq. 3, 4) of the samples in random directions, relative."""
     layers = []
-    for x, y in zip(maps, wanted, strict=True):
+    for x, y in zip(hand.samples, wanted.samples, strict=True):
         ways = F.normalize(torch.randn(directions, x.shape[1], generator=generator), dim=1).to(x)
-        first, second = (_projected(each, ways, generator) for each in (x, y))
+        first, second = ((ways @ each).sort(dim=2).values for each in (x, y))
         layers.append(relative(first, second))
     return torch.stack(layers).mean(dim=0)
 
 
-def _projected(maps: Tensor, ways: Tensor, generator: torch.Generator) -> Tensor:
-    """(B,C,H,W), (D,C) → (B,D,n), sorted."""
+def sample(maps: Tensor, generator: torch.Generator) -> Tensor:
+    """(B,C,H,W) → (B,C,n): every position, or POSITIONS drawn at random where there are more."""
     flat = maps.flatten(2)
-    if flat.shape[2] > POSITIONS:
-        flat = flat[:, :, torch.randint(flat.shape[2], (POSITIONS,), generator=generator).to(flat.device)]
-    return (ways @ flat).sort(dim=2).values
+    if flat.shape[2] <= POSITIONS:
+        return flat
+    return flat[:, :, torch.randint(flat.shape[2], (POSITIONS,), generator=generator).to(flat.device)]
 
 
 def variation(x: Tensor) -> Tensor:
@@ -75,12 +107,3 @@ def variation(x: Tensor) -> Tensor:
 def excess(x: Tensor) -> Tensor:
     """How far pixels lie outside [-1,1], squared and averaged. (B,C,H,W) → (B,)."""
     return F.relu(x.abs() - 1).square().mean(dim=(1, 2, 3))
-
-
-def contrast(codes: Tensor, styles: Tensor, temperature: float = 0.2) -> Tensor:
-    """How hard it is to tell by its code which style of the batch a picture has (Chen et al. 2021, eq. 5, one way).
-
-    codes: of the painted pictures (B,C); styles: of their styles (B,C). Cosine similarity.
-    """
-    likeness = F.normalize(codes, dim=1) @ F.normalize(styles, dim=1).T / temperature
-    return F.cross_entropy(likeness, torch.arange(len(codes), device=codes.device), reduction="none")

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from studio.core.dataset import ImageSet
@@ -73,15 +74,32 @@ def by_role(data: ImageSet) -> tuple[Tensor, Tensor]:
     return content, style
 
 
-def crops(pictures: Tensor, count: int, side: int, generator: torch.Generator, flip: bool = True) -> Tensor:
-    """Squares cut at random from random pictures. (N,3,S,S) uint8, S ≥ side → (B,3,side,side) in [-1,1]."""
-    room = pictures.shape[-1] - side + 1
+def crops(
+    pictures: Tensor, count: int, side: int, generator: torch.Generator, flip: bool = True, zoom: float = 1.0
+) -> Tensor:
+    """Squares cut at random from random pictures. (N,3,S,S) uint8, S ≥ side → (B,3,side,side) in [-1,1].
+
+    zoom: each is enlarged by 1 to so much.
+    """
     index = torch.randint(len(pictures), (count,), generator=generator).tolist()
-    corners = torch.randint(room, (count, 2), generator=generator).tolist()
+    sides = [side] * count
+    if zoom > 1:
+        sides = (side / torch.empty(count).uniform_(1, zoom, generator=generator)).round().int().tolist()
+    corners = torch.rand(count, 2, generator=generator).tolist()
     mirrored = (torch.rand(count, generator=generator) < 0.5).tolist()
-    cut = [pictures[i, :, y : y + side, x : x + side] for i, (y, x) in zip(index, corners, strict=True)]
-    turned = [c.flip(2) if flip and m else c for c, m in zip(cut, mirrored, strict=True)]
-    return torch.stack(turned).float().div(127.5).sub(1)
+    cut = []
+    for i, own, places, turn in zip(index, sides, corners, mirrored, strict=True):
+        y, x = (int(place * (pictures.shape[-1] - own + 1)) for place in places)
+        square = pictures[i, :, y : y + own, x : x + own].float()
+        cut.append(enlarged(square.flip(2) if flip and turn else square, side))
+    return torch.stack(cut).div(127.5).sub(1)
+
+
+def enlarged(square: Tensor, side: int) -> Tensor:
+    """(3,s,s) in [0,255] → (3,side,side), bicubic."""
+    if square.shape[-1] == side:
+        return square
+    return F.interpolate(square[None], size=(side, side), mode="bicubic", align_corners=False)[0].clamp(0, 255)
 
 
 def balanced_labels(batch: int, class_count: int, generator: torch.Generator) -> Tensor:

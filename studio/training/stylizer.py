@@ -1,8 +1,12 @@
-"""Recipe `stylizer`: arbitrary style transfer in one pass, judged by the trained encoder's maps.
+"""Recipe `stylizer`: arbitrary style transfer in one pass, judged by VGG16's maps and the trained encoder's.
 
 Content and style weights are drawn for every picture and told to the network (Babaeizadeh & Ghiasi 2018, Adjustable
 real-time style transfer), so that sliders act without optimising. A style equal to the content needs no loss: by
 construction it gives the content back.
+
+The compact encoder alone is too easy a judge: the stylizer learns to please it with patterns that no other network
+takes for the style. With `teacher` VGG16 judges, on pictures reduced to the size at which codes are read, and the
+encoder watches over the finest detail at full size.
 """
 
 from collections.abc import Mapping
@@ -10,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -20,14 +25,18 @@ from studio.core.images import to_image
 from studio.core.sheet import tile
 from studio.models import bounds
 from studio.style import losses
-from studio.style.encoder import StyleEncoder, statistics_of
-from studio.style.stylizer import COLOURS, Stylizer, StylizerConfig
+from studio.style.encoder import StyleEncoder
+from studio.style.losses import Hand
+from studio.style.stylizer import Stylizer, StylizerConfig
 from studio.training.data import by_role, crops
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES, Recipe, StepContext
+from studio.training.teachers import Vgg16Teacher
 
 CONTENT_LAYERS = slice(2, 4)  # strides 4 and 8
 STYLE_LAYERS = slice(0, 4)
+FINE_DEPTH = 3  # maps of the encoder that watch over the finest detail
+SIGHT = 0.75  # size at which codes are read and VGG16 judges, over that of the pictures
 MEASURED_IMAGES = 2_000  # pictures from which the scale of the statistics is measured, at the start
 ROWS, COLUMNS = 6, 7  # of the showcase: contents, styles
 
@@ -36,34 +45,47 @@ ROWS, COLUMNS = 6, 7  # of the showcase: contents, styles
 class StylizerTraining:
     """Settings.
 
-    encoder: the checkpoint of the encoder. picture: px to which the pictures are read. crop: px. content_weight: of the
-    content loss in the middle of its range, whose ends are `content_range` times less and more. gram_weight,
-    moment_weight, sliced_weight: of the style losses, the last of the pixels too. variation_weight, contrast_weight:
-    of smoothness and of telling codes apart. held_out: pictures of each kind that are shown and never trained on.
+    encoder: the checkpoint of the encoder. teacher: a file of VGG16 weights to judge by (empty: the encoder judges
+    alone). styles_each: styles in which every content of a batch is painted. picture: px to which the pictures are
+    read. crop: px; zoom: crops are enlarged at random by 1 to so much, as larger pictures show things. content_weight:
+    of the content loss in the middle of its range, whose ends are `content_range` times less and more. gram_weight,
+    moment_weight, sliced_weight: of the style losses, the last of the pixels too. fine_weight: of the encoder's view
+    beside the teacher's. variation_weight: of smoothness. held_out: pictures of
+    each kind that are shown and never trained on.
     """
 
     encoder: str = ""
-    picture: int = 192
-    crop: int = 144
+    teacher: str = ""
+    styles_each: int = 1
+    picture: int = 224
+    crop: int = 192
+    zoom: float = 2.0
     learning_rate: float = 1e-3
     content_weight: float = 0.5
     content_range: float = 4.0
     gram_weight: float = 6.0
     moment_weight: float = 3.0
     sliced_weight: float = 4.0
+    fine_weight: float = 0.3
     variation_weight: float = 0.02
-    contrast_weight: float = 0.02
     held_out: int = 16
 
     def __post_init__(self) -> None:
         bounds.whole("picture", self.picture, 32, 1024)
         bounds.whole("crop", self.crop, 32, self.picture)
         bounds.whole("held_out", self.held_out, 1, 1024)
+        bounds.whole("styles_each", self.styles_each, 1, 64)
+        bounds.real("zoom", self.zoom, 1, 8)
         bounds.real("learning_rate", self.learning_rate, 1e-8, 1)
         bounds.real("content_range", self.content_range, 1, 100)
-        for name in ("content_weight", "gram_weight", "moment_weight", "sliced_weight"):
-            bounds.real(name, getattr(self, name), 0, 1000)
-        for name in ("variation_weight", "contrast_weight"):
+        for name in (
+            "content_weight",
+            "gram_weight",
+            "moment_weight",
+            "sliced_weight",
+            "fine_weight",
+            "variation_weight",
+        ):
             bounds.real(name, getattr(self, name), 0, 1000)
 
 
@@ -77,15 +99,22 @@ def read_encoder(path: str) -> StyleEncoder:
     return encoder.requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-class StylizerTrainer:
-    """The stylizer, the frozen encoder, and Adam."""
+def reduced(x: Tensor) -> Tensor:
+    """Pictures at the size at which codes are read and VGG16 judges. (B,3,H,W) → (B,3,h,w)."""
+    return F.interpolate(x, scale_factor=SIGHT, mode="bilinear", antialias=True, align_corners=False)
 
-    features: tuple[str, ...] = ("encoder",)
+
+class StylizerTrainer:
+    """The stylizer, the frozen judges, and Adam."""
 
     def __init__(self, model_config: StylizerConfig, config: StylizerTraining, class_count: int) -> None:
         del class_count
         self.config = config
         self.encoder = read_encoder(config.encoder)
+        self.teacher: Vgg16Teacher | None = None
+        if config.teacher:
+            self.teacher = Vgg16Teacher(Path(config.teacher).expanduser(), depth=STYLE_LAYERS.stop)
+        self.features: tuple[str, ...] = ("encoder", "vgg16") if self.teacher else ("encoder",)
         if self.encoder.widths != model_config.widths:
             raise TrainingError(
                 f"The encoder has the widths {self.encoder.widths} and the stylizer expects {model_config.widths}; "
@@ -95,61 +124,79 @@ class StylizerTrainer:
         self.optimiser = torch.optim.Adam(self.model.parameters(), config.learning_rate, (0.9, 0.99), foreach=True)
 
     def modules(self) -> dict[str, nn.Module]:
-        """The encoder stays out: it comes from its file."""
+        """The judges stay out: they come from their files."""
         return {"model": self.model}
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
         return {"optimiser": self.optimiser}
 
     def to(self, device: torch.device) -> None:
-        self.model.to(device)
-        self.encoder.to(device)
+        for module in (self.model, self.encoder, *([self.teacher] if self.teacher else [])):
+            module.to(device)
 
     def step(self, contents: Tensor, styles: Tensor, context: StepContext) -> Mapping[str, Tensor]:
         config, generator = self.config, context.generator
-        contents = contents.contiguous(memory_format=torch.channels_last)
-        styles = styles.contiguous(memory_format=torch.channels_last)
+        contents, styles = (x.contiguous(memory_format=torch.channels_last) for x in (contents, styles))
+        shifts = range(min(config.styles_each, len(styles)))
+        first = torch.arange(len(contents)).repeat(len(shifts))
+        second = torch.cat([torch.arange(len(styles)).roll(shift) for shift in shifts])
         with torch.no_grad():
-            content_maps, style_maps = self.encoder(contents), self.encoder(styles)
-            content_statistics = statistics_of((contents, *content_maps))
-            style_statistics = statistics_of((styles, *style_maps))
+            content_statistics, style_statistics = (self.encoder.statistics(reduced(x)) for x in (contents, styles))
+            wanted = [x[first].float() for x in self.judge(reduced(contents))[CONTENT_LAYERS]]
+            hands = [Hand.of(view, generator).rows(second) for view in self.views(styles)]
         if context.images < MEASURED_IMAGES:
             measure(self.model, torch.cat([content_statistics, style_statistics]), context.images)
-        weight = torch.rand(len(contents), generator=generator).to(contents.device)
-        code, own = self.model.code(style_statistics), self.model.code(content_statistics)
-        painted = self.model(contents, code, own, weight)
-        maps = self.encoder(painted)
-        terms = {
-            "content": losses.content_distance(maps[CONTENT_LAYERS], content_maps[CONTENT_LAYERS]),
-            "gram": losses.gram_distance(maps[STYLE_LAYERS], style_maps[STYLE_LAYERS]),
-            "moments": losses.moment_distance(maps, style_maps),
-            "sliced": losses.sliced_distance(
-                (painted, *maps[STYLE_LAYERS]), (styles, *style_maps[STYLE_LAYERS]), generator
-            ),
-            "variation": losses.variation(painted),
-            "excess": losses.excess(painted),
-            "contrast": self._contrast(painted, maps, code),
-        }
-        weights: dict[str, Tensor | float] = {
-            "content": config.content_weight * config.content_range ** (2 * weight - 1),
-            "gram": config.gram_weight,
-            "moments": config.moment_weight,
-            "sliced": config.sliced_weight,
-            "variation": config.variation_weight,
-            "excess": 1.0,
-            "contrast": config.contrast_weight,
-        }
+        weight = torch.rand(len(first), generator=generator).to(contents.device)
+        code, own = self.model.code(style_statistics)[second], self.model.code(content_statistics)[first]
+        painted = self.model(contents[first], code, own, weight).float()
+        views = self.views(painted)
+        painted_hands = [Hand.of(view, generator) for view in views]
+        with torch.autocast(contents.device.type, enabled=False):
+            terms = {
+                "content": losses.content_distance([x.float() for x in views[0][1:][CONTENT_LAYERS]], wanted),
+                **style_terms(painted_hands[0], hands[0], generator),
+                **{f"fine_{name}": term for name, term in style_terms(painted_hands[1], hands[1], generator).items()},
+                "variation": losses.variation(painted),
+                "excess": losses.excess(painted),
+            }
+        weights = self._weights(weight)
         loss = torch.stack([(weights[name] * term).mean() for name, term in terms.items()]).sum()
         context.update(loss, self.optimiser)
         return {"loss": loss.detach(), **{name: term.detach().mean() for name, term in terms.items()}}
 
-    def _contrast(self, painted: Tensor, maps: tuple[Tensor, ...], code: Tensor) -> Tensor:
-        """Codes without their colours, which are easily told apart."""
-        found = self.model.code(statistics_of((painted, *maps)))
-        return losses.contrast(found[:, COLOURS:], code[:, COLOURS:])
+    def _weights(self, weight: Tensor) -> dict[str, Tensor | float]:
+        """Of every term. weight: (B,) 0 to 1, that of the content."""
+        config = self.config
+        style = {"gram": config.gram_weight, "moments": config.moment_weight, "sliced": config.sliced_weight}
+        return {
+            "content": config.content_weight * config.content_range ** (2 * weight - 1),
+            **style,
+            **{f"fine_{name}": config.fine_weight * value for name, value in style.items()},
+            "variation": config.variation_weight,
+            "excess": 1.0,
+        }
+
+    def judge(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Maps of reduced pictures."""
+        network = self.encoder if self.teacher is None else self.teacher
+        return tuple(network(x))
+
+    def views(self, x: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """The picture and its maps, as the judge sees it from a step back and as the encoder sees it close by."""
+        small = reduced(x)
+        return (small, *self.judge(small)[STYLE_LAYERS]), (x, *self.encoder(x, FINE_DEPTH))
 
     def finish(self, model: nn.Module, data: ImageSet, generator: torch.Generator) -> None:
         """Nothing to prepare."""
+
+
+def style_terms(hand: Hand, wanted: Hand, generator: torch.Generator) -> dict[str, Tensor]:
+    """Distances (B,) of style."""
+    return {
+        "gram": losses.gram_distance(hand, wanted),
+        "moments": losses.moment_distance(hand, wanted),
+        "sliced": losses.sliced_distance(hand, wanted, generator),
+    }
 
 
 @torch.no_grad()
@@ -173,10 +220,13 @@ class Pairs:
     batch: int
     side: int
     flip: bool
+    zoom: float
     device: torch.device
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        drawn = (crops(each, self.batch, self.side, generator, self.flip) for each in (self.contents, self.styles))
+        drawn = (
+            crops(each, self.batch, self.side, generator, self.flip, self.zoom) for each in (self.contents, self.styles)
+        )
         contents, styles = (each.to(self.device) for each in drawn)
         return contents, styles
 
@@ -184,16 +234,15 @@ class Pairs:
 class StyleSheet:
     """Held-out contents (rows) in held-out styles (columns)."""
 
-    def __init__(self, encoder: StyleEncoder, contents: Tensor, styles: Tensor) -> None:
-        self.encoder, self.contents, self.styles = encoder, contents, styles
+    def __init__(self, trainer: StylizerTrainer, contents: Tensor, styles: Tensor) -> None:
+        self.trainer, self.contents, self.styles = trainer, contents, styles
 
     @torch.no_grad()
     def _painted(self, model: Stylizer) -> list[Tensor]:
         """For each content (N_s,3,S,S)."""
         device = next(model.parameters()).device
         styles, contents = self.styles.to(device), self.contents.to(device)
-        codes = model.code(self.encoder.statistics(styles))
-        own = model.code(self.encoder.statistics(contents))
+        codes, own = (model.code(self.trainer.encoder.statistics(reduced(x))) for x in (styles, contents))
         return [
             model(x.expand(len(styles), -1, -1, -1), codes, o.expand(len(styles), -1))
             for x, o in zip(contents, own, strict=True)
@@ -209,16 +258,19 @@ class StyleSheet:
 
     @torch.no_grad()
     def measure(self, model: Stylizer) -> Mapping[str, float]:
-        """Mean content and Gram distance over the sheet, by the encoder."""
+        """Mean content and Gram distance over the sheet, by the trainer's judge."""
         device = next(model.parameters()).device
-        content_maps, style_maps = self.encoder(self.contents.to(device)), self.encoder(self.styles.to(device))
+        judge = self.trainer.judge
+        content_maps, style_maps = (judge(reduced(x.to(device))) for x in (self.contents, self.styles))
+        generator = torch.Generator().manual_seed(0)
+        wanted = Hand.of(style_maps[STYLE_LAYERS], generator)
         content: list[Tensor] = []
         gram: list[Tensor] = []
         for index, row in enumerate(self._painted(model)):
-            maps = self.encoder(row)
+            maps = judge(reduced(row))
             own = [x[index : index + 1].expand(len(row), -1, -1, -1) for x in content_maps]
             content.append(losses.content_distance(maps[CONTENT_LAYERS], own[CONTENT_LAYERS]).mean())
-            gram.append(losses.gram_distance(maps[STYLE_LAYERS], style_maps[STYLE_LAYERS]).mean())
+            gram.append(losses.gram_distance(Hand.of(maps[STYLE_LAYERS], generator), wanted).mean())
         means = (float(torch.stack(values).mean()) for values in (content, gram))
         return dict(zip(("held_out_content", "held_out_gram"), means, strict=True))
 
@@ -242,15 +294,15 @@ def _batches(
     trainer: StylizerTrainer, _conditional: bool, data: ImageSet, options: TrainOptions, device: torch.device
 ) -> Pairs:
     contents, styles, _, _ = _divided(data, trainer.config.held_out)
-    side = trainer.config.crop
-    return Pairs(data.images[contents], data.images[styles], options.batch, side, options.flip, device)
+    side, zoom = trainer.config.crop, trainer.config.zoom
+    return Pairs(data.images[contents], data.images[styles], options.batch, side, options.flip, zoom, device)
 
 
 def _showcase(trainer: StylizerTrainer, _conditional: bool, data: ImageSet, _options: TrainOptions) -> StyleSheet:
     _, _, contents, styles = _divided(data, trainer.config.held_out)
     chosen = (data.images[index[:count]] for index, count in ((contents, ROWS), (styles, COLUMNS)))
     shown_contents, shown_styles = (images.float().div(127.5).sub(1) for images in chosen)
-    return StyleSheet(trainer.encoder, shown_contents, shown_styles)
+    return StyleSheet(trainer, shown_contents, shown_styles)
 
 
 RECIPES.add(

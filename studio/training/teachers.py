@@ -17,19 +17,20 @@ CD16_BLOCKS = (("11", "12"), ("21", "22"), ("31", "32", "33", "34"), ("41", "42"
 
 
 class Vgg16Teacher(nn.Module):
-    """VGG16's last map of each block. x: (B,3,H,W) in [-1,1] → five maps after ReLU."""
+    """VGG16's last map of each of its first `depth` blocks. x: (B,3,H,W) in [-1,1] → maps after ReLU."""
 
     widths = tuple(TAPS.values())
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, depth: int = len(TAPS)) -> None:
         super().__init__()
         self.network = build_vgg16(path).eval().requires_grad_(False)
+        self.last = tuple(TAPS)[depth - 1]
 
     def forward(self, x: Tensor) -> list[Tensor]:
         mean, std = self.network.mean, self.network.std
         x = ((x * 0.5 + 0.5 - mean) / std).contiguous(memory_format=torch.channels_last)
         maps = []
-        for index, layer in enumerate(self.network.features[: max(TAPS) + 1]):
+        for index, layer in enumerate(self.network.features[: self.last + 1]):
             x = layer(x)
             if index in TAPS:
                 maps.append(x)

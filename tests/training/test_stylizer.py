@@ -6,19 +6,22 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
 from torch import Tensor
 
 from studio.core import checkpoint
 from studio.core.dataset import ImageSet
 from studio.core.errors import InvalidRequest, TrainingError
 from studio.core.progress import result_of
+from studio.evaluation.networks import Vgg16
 from studio.style.encoder import EncoderConfig, StyleEncoder
 from studio.style.stylizer import Stylizer, StylizerConfig
+from studio.training import teachers
 from studio.training.data import by_role, content_and_style, crops
 from studio.training.loop import fit
 from studio.training.options import TrainOptions
-from studio.training.recipe import RECIPES
-from studio.training.stylizer import StylizerTraining, measure
+from studio.training.recipe import RECIPES, StepContext
+from studio.training.stylizer import StylizerTrainer, StylizerTraining, measure
 
 WIDTHS = (4, 4, 4, 4, 4)
 TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8)
@@ -77,9 +80,31 @@ def test_the_style_loss_falls_and_the_sheet_and_figures_are_there(training: Styl
     saved = items[-1].result
     assert saved is not None
     assert saved.metrics.keys() == {"held_out_content", "held_out_gram"}
+    assert saved.provenance["training_features"] == ["encoder"]
     assert (saved.kind, saved.provenance["training_images"]) == ("stylizer", 20)
     assert isinstance(saved.build_module(), Stylizer)
     assert saved.provenance["stages"][0]["trainer"]["encoder"] == "encoder.safetensors", "no folder is published"
+
+
+def test_vgg16_judges_where_a_teacher_is_given(
+    training: StylizerTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teachers, "build_vgg16", lambda path: Vgg16())  # random weights
+    judged = dataclasses.replace(training, teacher="vgg16.safetensors", styles_each=2)
+    items = list(fit(RECIPES["stylizer"], TINY, judged, data(), options(tmp_path / "s.safetensors", images=8)))
+    saved = items[-1].result
+    assert saved is not None
+    assert saved.provenance["training_features"] == ["encoder", "vgg16"]
+
+
+def test_every_content_is_painted_in_several_styles_and_no_style_twice(training: StylizerTraining) -> None:
+    trainer = StylizerTrainer(TINY, dataclasses.replace(training, styles_each=3), 0)
+    seen: list[tuple[Tensor, Tensor]] = []
+    trainer.model.register_forward_pre_hook(lambda _module, given: seen.append((given[0], given[1].detach())))
+    x, y = (torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    trainer.step(x, y, StepContext(Accelerator(cpu=True), torch.Generator().manual_seed(0), 0))
+    pairs = {(float(content.sum()), float(code.sum())) for content, code in zip(*seen[0], strict=True)}
+    assert len(seen[0][0]) == len(pairs) == 9
 
 
 def test_a_run_stopped_and_resumed_equals_the_run_never_stopped(training: StylizerTraining, tmp_path: Path) -> None:
@@ -112,6 +137,15 @@ def test_crops_are_pieces_of_their_pictures() -> None:
     assert all(any(torch.equal(crop, piece) for piece in pieces) for crop in as_bytes)
 
 
+def test_crops_are_enlarged_by_no_more_than_the_zoom() -> None:
+    ramp = torch.arange(32, dtype=torch.uint8).mul(8).expand(1, 3, 32, 32)  # 8 a pixel, across
+    drawn = crops(ramp, 40, 16, torch.Generator().manual_seed(0), zoom=2.0)
+    steps = drawn[:, 0, 8, 9].sub(drawn[:, 0, 8, 7]).abs() * 127.5 / 2
+    assert drawn.shape == (40, 3, 16, 16)
+    assert 3.9 < float(steps.min()) < 5.5
+    assert 6.5 < float(steps.max()) < 8.1
+
+
 def test_crops_come_from_the_generator_alone() -> None:
     images = torch.randint(0, 255, (3, 3, 8, 8), dtype=torch.uint8)
 
@@ -136,7 +170,16 @@ def test_no_encoder_and_a_wrong_one_are_sentences(training: StylizerTraining, tm
 
 
 @pytest.mark.parametrize(
-    "change", [{"crop": 41}, {"held_out": 0}, {"content_range": 0.5}, {"gram_weight": -1}, {"learning_rate": 0}]
+    "change",
+    [
+        {"crop": 41},
+        {"zoom": 0.5},
+        {"styles_each": 0},
+        {"held_out": 0},
+        {"content_range": 0.5},
+        {"gram_weight": -1},
+        {"learning_rate": 0},
+    ],
 )
 def test_settings_out_of_range_are_refused(training: StylizerTraining, change: dict[str, float]) -> None:
     with pytest.raises(InvalidRequest, match=next(iter(change))):
