@@ -75,7 +75,9 @@ class Excitation(nn.Module):
         self.expand = nn.Conv2d(outputs, outputs, 1)
 
     def forward(self, low: Tensor) -> Tensor:
-        squeeze = self.squeeze  # as large as its map: one product, for which a CPU's convolution takes ten times as long
+        squeeze = (
+            self.squeeze
+        )  # as large as its map: one product, for which a CPU's convolution takes ten times as long
         squeezed = F.linear(F.adaptive_avg_pool2d(low, 4).flatten(1), squeeze.weight.flatten(1), squeeze.bias)
         return torch.sigmoid(self.expand(F.silu(squeezed)[:, :, None, None]))
 

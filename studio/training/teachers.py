@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from studio.core.errors import CheckpointError, InvalidRequest
 from studio.evaluation.networks import TAPS, build_vgg16
-from studio.style.encoder import pad
+from studio.style.encoder import EncoderConfig, Layer, StyleEncoder, pad
 
-CD16_WIDTHS = (16, 32, 64, 128, 128)
+CD16_CONFIG = EncoderConfig(widths=(16, 32, 64, 128, 128), depths=(2, 2, 4, 4, 1))
 CD16_BLOCKS = (("11", "12"), ("21", "22"), ("31", "32", "33", "34"), ("41", "42", "43", "44"), ("51",))
 
 
@@ -40,10 +40,13 @@ class Vgg16Teacher(nn.Module):
 class Cd16Teacher(nn.Module):
     """VGG-19 compressed 16 times (Wang et al. 2020, Collaborative Distillation for ultra-resolution style transfer).
 
-    A thirteenth of VGG16's arithmetic. x: (B,3,H,W) in [-1,1] → the last map of each block, after ReLU.
+    A thirteenth of VGG16's arithmetic; published under the MIT licence. x: (B,3,H,W) in [-1,1] → the last map of each
+    block, after ReLU.
     """
 
-    widths = CD16_WIDTHS
+    widths = CD16_CONFIG.widths
+    conv0_weight: Tensor
+    conv0_bias: Tensor
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -71,6 +74,24 @@ class Cd16Teacher(nn.Module):
                 x = F.relu(self._conv(pad(x), f"conv{part}"))
             maps.append(x)
         return maps
+
+    @torch.no_grad()
+    def student(self) -> StyleEncoder:
+        """An encoder that begins as this network with average pools, the transform of its input folded in.
+
+        Exact up to the first pool: what works on single pixels may go into the first 3x3 convolution.
+        """
+        encoder = StyleEncoder(CD16_CONFIG)
+        layers = [layer for layer in encoder.modules() if isinstance(layer, Layer)]
+        names = [f"conv{part}" for block in CD16_BLOCKS for part in block]
+        for layer, name in zip(layers, names, strict=True):
+            layer.conv.weight.copy_(self.get_buffer(f"{name}_weight"))
+            layer.conv.bias.copy_(self.get_buffer(f"{name}_bias"))  # type: ignore[union-attr]
+        first, transform = layers[0].conv, self.conv0_weight[:, :, 0, 0]
+        constant = transform.sum(dim=1) * 0.5 + self.conv0_bias  # [-1,1] → [0,1] is half of it and a half
+        first.bias.add_(torch.einsum("oihw,i->o", first.weight, constant))  # type: ignore[union-attr]
+        first.weight.copy_(torch.einsum("oihw,ij->ojhw", first.weight, transform * 0.5))
+        return encoder
 
     def _conv(self, x: Tensor, name: str) -> Tensor:
         return F.conv2d(x, self.get_buffer(f"{name}_weight"), self.get_buffer(f"{name}_bias"))

@@ -1,6 +1,7 @@
 """The encoder's distillation, from teachers of random weights."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from studio.training.encoder import EncoderTraining, balance, channel_normalised
 from studio.training.loop import fit
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES
-from studio.training.teachers import CD16_BLOCKS, CD16_WIDTHS, Cd16Teacher
+from studio.training.teachers import CD16_BLOCKS, CD16_CONFIG, Cd16Teacher
 
 TINY = EncoderConfig(widths=(4, 4, 8, 8, 8), depths=(1, 1, 1, 1, 1))
 SMALL = EncoderTraining(picture=40, crop=32, held_out=8, teacher="given", light_teacher="given", learning_rate=5e-3)
@@ -149,16 +150,45 @@ def test_a_teacher_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
         RECIPES["encoder"].build(TINY, missing, 0)
 
 
-def test_the_light_teacher_gives_a_map_at_each_stride(tmp_path: Path) -> None:
-    weights, inputs = {"conv0.weight": torch.eye(3)[:, :, None, None], "conv0.bias": torch.zeros(3)}, 3
-    for block, width in zip(CD16_BLOCKS, CD16_WIDTHS, strict=True):
+@pytest.fixture
+def light_weights(tmp_path: Path) -> Path:
+    """A file of random weights for the light teacher, with a transform of the input that mixes the colours."""
+    generator = torch.Generator().manual_seed(0)
+    weights, inputs = {"conv0.weight": torch.randn(3, 3, 1, 1, generator=generator), "conv0.bias": torch.rand(3)}, 3
+    for block, width in zip(CD16_BLOCKS, CD16_CONFIG.widths, strict=True):
         for part in block:
-            weights[f"conv{part}.weight"] = torch.randn(width, inputs, 3, 3) / (3 * inputs**0.5)
-            weights[f"conv{part}.bias"] = torch.zeros(width)
+            weights[f"conv{part}.weight"] = torch.randn(width, inputs, 3, 3, generator=generator) / (3 * inputs**0.5)
+            weights[f"conv{part}.bias"] = torch.rand(width, generator=generator)
             inputs = width
     save_file(weights, tmp_path / "cd16.safetensors")
-    maps = Cd16Teacher(tmp_path / "cd16.safetensors")(torch.rand(2, 3, 32, 32) * 2 - 1)
-    assert [tuple(x.shape) for x in maps] == [(2, c, 32 // 2**i, 32 // 2**i) for i, c in enumerate(CD16_WIDTHS)]
+    return tmp_path / "cd16.safetensors"
+
+
+def test_the_light_teacher_gives_a_map_at_each_stride(light_weights: Path) -> None:
+    maps = Cd16Teacher(light_weights)(torch.rand(2, 3, 32, 32) * 2 - 1)
+    assert [tuple(x.shape) for x in maps] == [(2, c, 32 // 2**i, 32 // 2**i) for i, c in enumerate(CD16_CONFIG.widths)]
+
+
+def test_a_student_of_the_light_teacher_begins_as_its_copy(light_weights: Path) -> None:
+    teacher, flat = Cd16Teacher(light_weights), torch.full((1, 3, 32, 32), 0.3)
+    student, x = teacher.student(), torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    torch.testing.assert_close(student(x)[0], teacher(x)[0], rtol=1e-4, atol=1e-5)
+    for mine, theirs in zip(student(flat), teacher(flat), strict=True):  # where averages and maxima are the same
+        torch.testing.assert_close(mine, theirs, rtol=1e-4, atol=1e-4)
+
+
+def test_beginning_as_a_copy_needs_the_same_shape(teachers: None) -> None:
+    with pytest.raises(TrainingError, match="from_light needs"):
+        RECIPES["encoder"].build(TINY, dataclasses.replace(SMALL, from_light=True), 0)
+
+
+def test_gradients_are_learnt_without_batch_norm_and_logged(teachers: None, tmp_path: Path) -> None:
+    led = dataclasses.replace(SMALL, descent_weight=1.0, led=2)
+    saved = result_of(fit(RECIPES["encoder"], TINY, led, pictures(), options(tmp_path / "e.safetensors", images=80)))
+    lines = [json.loads(line) for line in (tmp_path / "e.run" / "log.jsonl").read_text().splitlines()]
+    assert all(0 < line["astray"] < 2 for line in lines if "astray" in line)
+    assert any("astray" in line for line in lines)
+    assert "descent_weight" in saved.provenance["stages"][0]["trainer"]
 
 
 @pytest.mark.parametrize(
