@@ -100,9 +100,9 @@ def instance_normalised(x: Tensor) -> Tensor:
     return centred * torch.rsqrt(centred.square().mean(dim=(2, 3), keepdim=True) + VARIANCE_FLOOR)
 
 
-def pad(x: Tensor) -> Tensor:
-    """One pixel of reflection on each side; a side of one pixel is repeated, for it has nothing to reflect."""
-    return F.pad(x, (1, 1, 1, 1), mode="reflect" if min(x.shape[-2:]) > 1 else "replicate")
+def pad(x: Tensor, margin: int = 1) -> Tensor:
+    """`margin` pixels of reflection on each side; a side too short to reflect repeats its edge."""
+    return F.pad(x, (margin,) * 4, mode="reflect" if min(x.shape[-2:]) > margin else "replicate")
 
 
 def _build(config: EncoderConfig, names: int) -> StyleEncoder:

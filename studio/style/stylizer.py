@@ -21,18 +21,21 @@ COLOURS = 6  # first entries of a code: mean and deviation of R, G and B
 CODE_SIZE = 0.3  # root mean square of the rest
 STROKE_SIZE = 0.2  # factor on the last convolution, so that training changes pictures gently
 DIVISOR = 4  # sides are padded to a multiple of it
+WIDE = 2  # px from tap to tap in wide blocks
 SMALLEST = 8  # px
 
 
 @dataclass(frozen=True)
 class StylizerConfig:
     """widths: of the encoder whose statistics make the codes. channels: at quarter resolution; half: at half
-    resolution. blocks: residual blocks. code: length of a code. hidden: width of the network that makes it."""
+    resolution. blocks: residual blocks; wide: those among them, the last, whose convolutions skip every other pixel,
+    for larger strokes. code: length of a code. hidden: width of the network that makes it."""
 
     widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 128)
     channels: int = 64
     half: int = 32
     blocks: int = 4
+    wide: int = 0
     code: int = 256
     hidden: int = 384
 
@@ -41,6 +44,8 @@ class StylizerConfig:
         for name, low, high in (("channels", 4, 512), ("half", 4, 256), ("blocks", 1, 16), ("hidden", 4, 2048)):
             if not low <= getattr(self, name) <= high:
                 raise InvalidRequest(f"{name} must be from {low} to {high}; got {getattr(self, name)}.")
+        if not 0 <= self.wide <= self.blocks:
+            raise InvalidRequest(f"wide must be from 0 to the {self.blocks} blocks; got {self.wide}.")
         if not COLOURS < self.code <= 2048:
             raise InvalidRequest(f"code must be from {COLOURS + 1} to 2048; got {self.code}.")
 
@@ -72,15 +77,16 @@ def spread(values: Tensor, x: Tensor) -> Tensor:
 
 
 class Styled(nn.Module):
-    """3x3 convolution, instance norm, scale and shift by the code."""
+    """3x3 convolution, instance norm, scale and shift by the code. dilation: px from tap to tap."""
 
-    def __init__(self, inputs: int, outputs: int, condition: int) -> None:
+    def __init__(self, inputs: int, outputs: int, condition: int, dilation: int = 1) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(inputs, outputs, 3, bias=False)  # instance norm would take a bias away
+        self.dilation = dilation
+        self.conv = nn.Conv2d(inputs, outputs, 3, bias=False, dilation=dilation)  # the norm would take a bias away
         self.affine = Affine(condition, 2 * outputs)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        x = self.conv(pad(x))
+        x = self.conv(pad(x, self.dilation))
         scale, shift = spread(self.affine(condition), x).chunk(2, dim=1)
         x = x - x.mean(dim=(2, 3), keepdim=True)
         variance = x.square().mean(dim=(2, 3), keepdim=True)
@@ -88,12 +94,12 @@ class Styled(nn.Module):
 
 
 class StyledBlock(nn.Module):
-    """Residual block: two styled convolutions, and a gate on what they add."""
+    """Residual block: two styled convolutions, and a gate on what they add, almost shut at first in wide blocks."""
 
-    def __init__(self, channels: int, condition: int) -> None:
+    def __init__(self, channels: int, condition: int, dilation: int = 1) -> None:
         super().__init__()
-        self.first, self.second = Styled(channels, channels, condition), Styled(channels, channels, condition)
-        self.gate = Affine(condition, channels, bias=0.5)
+        self.first, self.second = (Styled(channels, channels, condition, dilation) for _ in range(2))
+        self.gate = Affine(condition, channels, bias=0.5 if dilation == 1 else 0.05)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         added = self.second(F.relu(self.first(x, condition)), condition)
@@ -121,7 +127,10 @@ class Stylizer(nn.Module):
         self.distance = nn.Parameter(torch.tensor(1.0))  # log of how fast strokes come in off the own code
         self.entry = nn.Conv2d(12, config.half, 3)
         self.down = nn.Conv2d(config.half, config.channels, 3, stride=2)
-        self.blocks = nn.ModuleList(StyledBlock(config.channels, condition) for _ in range(config.blocks))
+        plain = config.blocks - config.wide
+        self.blocks = nn.ModuleList(
+            StyledBlock(config.channels, condition, WIDE if index >= plain else 1) for index in range(config.blocks)
+        )
         self.up = Styled(config.channels, config.half, condition)
         self.skip = Affine(condition, config.half, bias=0.5)
         self.exit = nn.Conv2d(config.half, 12, 3)

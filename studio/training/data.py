@@ -75,13 +75,22 @@ def by_role(data: ImageSet) -> tuple[Tensor, Tensor]:
 
 
 def crops(
-    pictures: Tensor, count: int, side: int, generator: torch.Generator, flip: bool = True, zoom: float = 1.0
+    pictures: Tensor,
+    count: int,
+    side: int,
+    generator: torch.Generator,
+    flip: bool = True,
+    zoom: float = 1.0,
+    weights: Tensor | None = None,
 ) -> Tensor:
     """Squares cut at random from random pictures. (N,3,S,S) uint8, S ≥ side → (B,3,side,side) in [-1,1].
 
-    zoom: each is enlarged by 1 to so much.
+    zoom: each is enlarged by 1 to so much. weights: (N,), how often each picture is taken; None for equally often.
     """
-    index = torch.randint(len(pictures), (count,), generator=generator).tolist()
+    if weights is None:
+        index = torch.randint(len(pictures), (count,), generator=generator).tolist()
+    else:
+        index = torch.multinomial(weights, count, replacement=True, generator=generator).tolist()
     sides = [side] * count
     if zoom > 1:
         sides = (side / torch.empty(count).uniform_(1, zoom, generator=generator)).round().int().tolist()

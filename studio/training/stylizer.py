@@ -38,6 +38,7 @@ STYLE_LAYERS = slice(0, 4)
 FINE_DEPTH = 3  # maps of the encoder that watch over the finest detail
 SIGHT = 0.75  # size at which codes are read and VGG16 judges, over that of the pictures
 MEASURED_IMAGES = 2_000  # pictures from which the scale of the statistics is measured, at the start
+MEASURED_PHOTOGRAPHS = 256  # that stand for all of them where it is measured how unlike them a style is
 ROWS, COLUMNS = 6, 7  # of the showcase: contents, styles
 
 
@@ -47,7 +48,8 @@ class StylizerTraining:
 
     encoder: the checkpoint of the encoder. teacher: a file of VGG16 weights to judge by (empty: the encoder judges
     alone). styles_each: styles in which every content of a batch is painted. picture: px to which the pictures are
-    read. crop: px; zoom: crops are enlarged at random by 1 to so much, as larger pictures show things. content_weight:
+    read. crop: px; zoom: crops are enlarged at random by 1 to so much, as larger pictures show things. style_bias:
+    styles are taken by this power of how unlike photographs they are; 0 for equally often. content_weight:
     of the content loss in the middle of its range, whose ends are `content_range` times less and more. gram_weight,
     moment_weight, sliced_weight: of the style losses, the last of the pixels too. fine_weight: of the encoder's view
     beside the teacher's. variation_weight: of smoothness. held_out: pictures of
@@ -60,6 +62,7 @@ class StylizerTraining:
     picture: int = 224
     crop: int = 192
     zoom: float = 2.0
+    style_bias: float = 2.0
     learning_rate: float = 1e-3
     content_weight: float = 0.5
     content_range: float = 4.0
@@ -76,6 +79,7 @@ class StylizerTraining:
         bounds.whole("held_out", self.held_out, 1, 1024)
         bounds.whole("styles_each", self.styles_each, 1, 64)
         bounds.real("zoom", self.zoom, 1, 8)
+        bounds.real("style_bias", self.style_bias, 0, 16)
         bounds.real("learning_rate", self.learning_rate, 1e-8, 1)
         bounds.real("content_range", self.content_range, 1, 100)
         for name in (
@@ -213,10 +217,11 @@ def measure(model: Stylizer, statistics: Tensor, images: int) -> None:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Batches of content and style crops. contents, styles: (N,3,S,S) uint8."""
+    """Batches of content and style crops. contents, styles: (N,3,S,S) uint8. weights: (N,) of the styles, or None."""
 
     contents: Tensor
     styles: Tensor
+    weights: Tensor | None
     batch: int
     side: int
     flip: bool
@@ -224,11 +229,29 @@ class Pairs:
     device: torch.device
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        drawn = (
-            crops(each, self.batch, self.side, generator, self.flip, self.zoom) for each in (self.contents, self.styles)
-        )
-        contents, styles = (each.to(self.device) for each in drawn)
-        return contents, styles
+        contents = self._cut(self.contents, None, generator)
+        return contents, self._cut(self.styles, self.weights, generator)
+
+    def _cut(self, pictures: Tensor, weights: Tensor | None, generator: torch.Generator) -> Tensor:
+        drawn = crops(pictures, self.batch, self.side, generator, self.flip, self.zoom, weights)
+        return drawn.to(self.device)
+
+
+@torch.no_grad()
+def unlikeness(encoder: StyleEncoder, contents: Tensor, styles: Tensor) -> Tensor:
+    """How far the Gram matrices of styles are from the mean of photographs'. (N,3,S,S) uint8 each → (N_s,)."""
+    device = next(encoder.parameters()).device
+
+    def grams(pictures: Tensor) -> list[Tensor]:
+        small = F.interpolate(pictures.to(device).float().div(127.5).sub(1), size=(64, 64), mode="area")
+        return [losses.gram(maps) for maps in encoder(small)[STYLE_LAYERS]]
+
+    ordinary = [matrix.mean(dim=0, keepdim=True) for matrix in grams(contents[:MEASURED_PHOTOGRAPHS])]
+    parts = []
+    for chunk in styles.split(MEASURED_PHOTOGRAPHS):
+        both = zip(grams(chunk), ordinary, strict=True)
+        parts.append(torch.stack([losses.relative(x, mean.expand_as(x)) for x, mean in both]).mean(dim=0).cpu())
+    return torch.cat(parts)
 
 
 class StyleSheet:
@@ -294,8 +317,9 @@ def _batches(
     trainer: StylizerTrainer, _conditional: bool, data: ImageSet, options: TrainOptions, device: torch.device
 ) -> Pairs:
     contents, styles, _, _ = _divided(data, trainer.config.held_out)
-    side, zoom = trainer.config.crop, trainer.config.zoom
-    return Pairs(data.images[contents], data.images[styles], options.batch, side, options.flip, zoom, device)
+    config, photographs, paintings = trainer.config, data.images[contents], data.images[styles]
+    weights = unlikeness(trainer.encoder, photographs, paintings) ** config.style_bias if config.style_bias else None
+    return Pairs(photographs, paintings, weights, options.batch, config.crop, options.flip, config.zoom, device)
 
 
 def _showcase(trainer: StylizerTrainer, _conditional: bool, data: ImageSet, _options: TrainOptions) -> StyleSheet:

@@ -21,7 +21,7 @@ from studio.training.data import by_role, content_and_style, crops
 from studio.training.loop import fit
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES, StepContext
-from studio.training.stylizer import StylizerTrainer, StylizerTraining, measure
+from studio.training.stylizer import StylizerTrainer, StylizerTraining, measure, unlikeness
 
 WIDTHS = (4, 4, 4, 4, 4)
 TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8)
@@ -156,6 +156,22 @@ def test_crops_come_from_the_generator_alone() -> None:
     assert not torch.equal(draw(1), draw(2))
 
 
+def test_styles_are_drawn_in_proportion_to_their_weights() -> None:
+    images = torch.arange(4, dtype=torch.uint8).mul(50).view(4, 1, 1, 1).expand(4, 3, 8, 8)
+    drawn = crops(images, 400, 8, torch.Generator().manual_seed(0), weights=torch.tensor([0.0, 3.0, 1.0, 0.0]))
+    found = drawn[:, 0, 0, 0].add(1).mul(127.5 / 50).round()
+    assert set(found.tolist()) == {1.0, 2.0}
+    assert 0.7 < float((found == 1).float().mean()) < 0.8
+
+
+def test_a_style_like_the_photographs_is_less_unlike_them_than_another(training: StylizerTraining) -> None:
+    encoder = StylizerTrainer(TINY, training, 0).encoder
+    photographs = pictures(100, 140).images
+    found = unlikeness(encoder, photographs, torch.cat([pictures(98, 142, 3).images, pictures(0, 20, 3).images]))
+    assert found.shape == (6,)
+    assert float(found[:3].max()) < float(found[3:].min())
+
+
 def test_no_encoder_and_a_wrong_one_are_sentences(training: StylizerTraining, tmp_path: Path) -> None:
     build = RECIPES["stylizer"].build
     with pytest.raises(TrainingError, match="encoder=FILE"):
@@ -174,6 +190,7 @@ def test_no_encoder_and_a_wrong_one_are_sentences(training: StylizerTraining, tm
     [
         {"crop": 41},
         {"zoom": 0.5},
+        {"style_bias": -1},
         {"styles_each": 0},
         {"held_out": 0},
         {"content_range": 0.5},
