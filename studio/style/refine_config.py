@@ -42,9 +42,9 @@ class RefineConfig:
     total_variation: float = 0.0
     style_scale: float = 1.0
     layers: tuple[int, ...] = (0, 1, 2, 3, 4)
-    content_layers: tuple[int, ...] = (2, 3)
+    content_layers: tuple[int, ...] = (0, 1, 2, 3, 4)
     start: Start = "instant"
-    content_ceiling: float | None = 1.0
+    content_ceiling: float | None = 0.65
     coarse: int = 512
     tile_above: int = 1024
     tile: int = 512

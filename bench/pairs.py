@@ -1,0 +1,94 @@
+"""Every content of a set of pairs in every style, for a judge to score and for people to look at.
+
+    python -m bench.pairs PAIRS.zip OUT --strength 1 --strength 0.8 --refined
+    python -m bench.pairs PAIRS.zip OUT --strength 1 --refined --sheet docs/style-pairs.webp
+
+PAIRS.zip holds `content/<name>.*` and `style/<name>.*`. Pictures go to OUT/instant-<strength> and OUT/refined, each as
+<content>__<style>.png; those that are there already are kept, so that an interrupted run goes on.
+"""
+
+import argparse
+import io
+import statistics
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from PIL import Image
+
+from studio import Engine, StylizeRequest, result_of
+from studio.core.images import tile
+
+CELL = 176  # px, of a sheet
+
+
+def members(archive: zipfile.ZipFile, folder: str) -> dict[str, Image.Image]:
+    """The pictures of a folder, by their stems."""
+    names = sorted(name for name in archive.namelist() if PurePosixPath(name).parent.name == folder)
+    top = [name for name in names if len(PurePosixPath(name).parts) == 2]
+    return {PurePosixPath(name).stem: Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in top}
+
+
+def paint(pairs: zipfile.ZipFile, out: Path, size: int, changes: dict[str, object]) -> Iterator[float]:
+    """Write the pictures of one way of painting; yields the seconds that each took."""
+    engine = Engine()
+    pictures = engine.pictures()
+    contents, styles = ({n: pictures.add(x) for n, x in members(pairs, kind).items()} for kind in ("content", "style"))
+    out.mkdir(parents=True, exist_ok=True)
+    for content, photo in contents.items():
+        for style, painting in styles.items():
+            path = out / f"{content}__{style}.png"
+            if path.exists():
+                continue
+            request = StylizeRequest(content=photo, styles=[painting], size=size, **changes)
+            began = time.perf_counter()
+            result = result_of(engine.stylize(request, pictures))
+            yield time.perf_counter() - began
+            result.save(path, keep_recipe=False)
+
+
+def sheet(pairs: zipfile.ZipFile, ways: list[Path]) -> Image.Image:
+    """Styles on top; then for each content a row for each way of painting."""
+    contents, styles = members(pairs, "content"), members(pairs, "style")
+    cells = [Image.new("RGB", (CELL, CELL), "white"), *styles.values()]
+    for content, photo in contents.items():
+        for index, way in enumerate(ways):
+            cells.append(photo if index == 0 else Image.new("RGB", (CELL, CELL), "white"))
+            cells += [Image.open(way / f"{content}__{style}.png") for style in styles]
+    return tile([_cell(image) for image in cells], 1 + len(styles))
+
+
+def _cell(image: Image.Image) -> Image.Image:
+    image = image.copy()
+    image.thumbnail((CELL, CELL), Image.Resampling.LANCZOS)
+    cell = Image.new("RGB", (CELL, CELL), "white")
+    cell.paste(image, ((CELL - image.width) // 2, (CELL - image.height) // 2))
+    return cell
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pairs", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--strength", type=float, action="append", default=[], help="of an instant picture")
+    parser.add_argument("--refined", action="store_true", help="refine at the default settings")
+    parser.add_argument("--size", type=int, default=512, help="long side in px")
+    parser.add_argument("--sheet", type=Path, help="also put all of them on one sheet")
+    given = parser.parse_args()
+    ways: dict[str, dict[str, object]] = {
+        f"instant-{strength:.2f}": {"style_weight": strength, "fast": True} for strength in given.strength
+    }
+    if given.refined:
+        ways["refined"] = {}
+    with zipfile.ZipFile(given.pairs) as pairs:
+        for name, changes in ways.items():
+            seconds = list(paint(pairs, given.out / name, given.size, changes))
+            told = f", {statistics.median(seconds):.2f} s each (median)" if seconds else ""
+            print(f"{name}: {len(seconds)} pictures{told}", flush=True)
+        if given.sheet is not None:
+            sheet(pairs, [given.out / name for name in ways]).save(given.sheet, quality=82)
+
+
+if __name__ == "__main__":
+    main()
