@@ -13,7 +13,7 @@ from studio.core import checkpoint
 from studio.core.dataset import SUFFIXES
 from studio.core.images import open_image, to_tensor
 from studio.engine.sitting import fitted
-from studio.style.encoder import StyleEncoder
+from studio.style.encoder import Perception, StyleEncoder
 from studio.style.moments import KIND, MomentsConfig, table
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     config = MomentsConfig(encoder.config.widths, opened.sha256)
     saved = checkpoint.save(
         given.out,
-        table(encoder, pictures, config),
+        table(Perception(encoder), pictures, config),
         kind=KIND,
         config=config,
         classes=[path.stem for path in files],

@@ -19,7 +19,7 @@ from studio.engine.pictures import opaque, wanted
 from studio.engine.style_requests import Style, StylizeRequest
 from studio.style import vgg19
 from studio.style.codes import read_codes
-from studio.style.encoder import SMALLEST, StyleEncoder
+from studio.style.encoder import SMALLEST, Perception, StyleEncoder
 from studio.style.moments import Moments, read_moments
 from studio.style.similarity import SIMILARITIES
 from studio.style.stylizer import Stylizer
@@ -169,7 +169,7 @@ class StyleShelf:
             raise CheckpointError("The stylizer was trained with another encoder; put the two of one release together.")
         opened = self._library.part(MASTERWORKS)
         codes = read_codes(opened) if opened is not None and self.masterworks() else {}
-        perception = own if encoder == "builtin" else _ready(vgg19.build(), device)
+        perception = Perception(own) if encoder == "builtin" else _ready(vgg19.build(), device)
         return StyleModels(
             encoder=own,
             stylizer=stylizer,

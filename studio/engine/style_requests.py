@@ -29,7 +29,7 @@ from studio.style.similarity import SIMILARITIES
 
 MAX_STYLES = 4
 SMALLEST = 64  # px, long side of a result
-STEPS = 50
+STEPS = 80
 ENCODERS = ("builtin", "vgg19")
 STARTS = ("instant", "content", "noise")
 

@@ -21,7 +21,7 @@ from studio.style.refine_config import RefineConfig
 
 T = TypeVar("T")
 Job = Generator[Progress[T], None, None]
-CONTENT = 0.4  # weight of content in a refinement at content weight 1; half of it is the refinement's own default
+CONTENT = 0.1  # weight of content in a refinement at content weight 1; half of it is the refinement's own default
 THUMBNAIL = 128  # px, side of the picture by which a masterwork is shown
 
 

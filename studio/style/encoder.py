@@ -1,7 +1,8 @@
 """The `encoder` kind: a compact VGG-like network whose maps measure content and style.
 
 Blocks of 3x3 convolutions and ReLU with reflect padding, an average pool between them (Gatys et al. 2016, section 2:
-averages give smoother results than maxima). `studio train encoder` distils it from VGG16.
+averages give smoother results than maxima). `studio train encoder` distils it from VGG16. Its metric, where it has one,
+makes distances and Gram matrices of its maps more like VGG16's; a refinement looks through it (`Perception`).
 """
 
 from dataclasses import dataclass
@@ -20,10 +21,12 @@ VARIANCE_FLOOR = 1e-5  # under the square root of a deviation
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """widths: channels of the five maps. depths: convolutions before each of them, from 1 to 4."""
+    """widths: channels of the five maps. depths: convolutions before each of them, from 1 to 4. metric: whether there
+    is one."""
 
     widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 128)
     depths: tuple[int, int, int, int, int] = (2, 2, 3, 3, 2)
+    metric: bool = False
 
     def __post_init__(self) -> None:
         for name, values, high in (("widths", self.widths, 512), ("depths", self.depths, 4)):
@@ -61,6 +64,9 @@ class StyleEncoder(nn.Module):
             nn.Sequential(*(Layer(i if n == 0 else o, o) for n in range(depth)))
             for i, o, depth in zip(inputs, config.widths, config.depths, strict=True)
         )
+        if config.metric:
+            for index, width in enumerate(config.widths):
+                self.register_buffer(f"metric{index}", torch.eye(width))
 
     def forward(self, x: Tensor, depth: int = LAYERS) -> tuple[Tensor, ...]:
         """x: (B,3,H,W) in [-1,1] → maps after ReLU, (B,widths[l],H/2^l,W/2^l) for l < depth, sides rounded down."""
@@ -77,6 +83,21 @@ class StyleEncoder(nn.Module):
     def statistics(self, x: Tensor) -> Tensor:
         """What a style code is made from. x: (B,3,H,W) in [-1,1] → (B,S), see `statistics_of`."""
         return statistics_of((x, *self(x)))
+
+
+class Perception(nn.Module):
+    """An encoder's maps under its metric. Same shapes."""
+
+    def __init__(self, encoder: StyleEncoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        maps = self.encoder(x)
+        if not self.encoder.config.metric:
+            return maps
+        metrics = (self.encoder.get_buffer(f"metric{index}") for index in range(LAYERS))
+        return tuple(F.conv2d(each, metric[:, :, None, None]) for each, metric in zip(maps, metrics, strict=True))
 
 
 def statistics_of(maps: tuple[Tensor, ...]) -> Tensor:

@@ -31,20 +31,20 @@ class RefineConfig:
     seed: of the noise.
     """
 
-    steps: int = 50
+    steps: int = 80
     optimiser: str = "lbfgs"
     learning_rate: float | None = None
     similarities: tuple[str, ...] = ("gram",)
     similarity_weights: tuple[float, ...] = ()
     style_weights: tuple[float, ...] = ()
     style_weight: float = 1.0
-    content_weight: float = 0.2
+    content_weight: float = 0.05
     total_variation: float = 0.0
     style_scale: float = 1.0
     layers: tuple[int, ...] = (0, 1, 2, 3, 4)
     content_layers: tuple[int, ...] = (0, 1, 2, 3, 4)
     start: Start = "instant"
-    content_ceiling: float | None = 0.65
+    content_ceiling: float | None = 1.15
     coarse: int = 512
     tile_above: int = 1024
     tile: int = 512

@@ -3,8 +3,12 @@
 Feature regression through 1x1 adapters onto channel-normalised maps (Romero et al. 2015, FitNets, section 2.2), and
 relations: over all pairs of a batch the Gram distances and the content distances should be ordered as the teacher
 orders them (Park et al. 2019, Relational knowledge distillation, section 3.1, with correlation for the loss). The
-relations bind the maps themselves and not the adapters, which are thrown away. A trained encoder is finished with
-`descent_weight`: then its gradients learn to point where VGG16's point, which is what refinement lives on.
+relations bind the maps themselves and not the adapters, which are thrown away. With `metric` the maps are fitted to
+VGG16's once more at the end, for refinements (`metric.py`).
+
+The encoder may begin as a copy of the compressed VGG-19 and learn the relations from there. What a refinement lives on
+is not only how well an encoder ranks pictures but where its gradients lead, and in a network that was trained for long
+to be painted from they lead to better pictures.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -25,7 +29,7 @@ from studio.models import bounds
 from studio.models.blocks import fold_batch_norm_
 from studio.style.encoder import EncoderConfig, Layer, StyleEncoder
 from studio.training.data import crops
-from studio.training.descent import Goal, alignment, led, slope
+from studio.training.metric import fitted_metric
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES, Recipe, StepContext
 from studio.training.teachers import CD16_CONFIG, Cd16Teacher, Vgg16Teacher
@@ -45,8 +49,6 @@ class EncoderTraining:
     VGG-19 (empty: VGG16 alone). from_light: begin as a copy of it, without batch norm. heavy_every: steps from one with
     VGG16 to the next; the others see the light teacher. picture: px to which the pictures are read. crop: px. held_out:
     pictures never trained on, by which agreement is measured. feature_weight, relation_weight: of the two terms.
-    descent_weight: of the agreement of gradients, on which VGG16 alone decides; above 0 there is no batch norm, so go
-    on from a trained encoder by --init. led: steps at most that pictures are led away before gradients are compared.
     """
 
     teacher: str = ""
@@ -59,17 +61,14 @@ class EncoderTraining:
     held_out: int = 96
     feature_weight: float = 1.0
     relation_weight: float = 1.0
-    descent_weight: float = 0.0
-    led: int = 8
 
     def __post_init__(self) -> None:
         bounds.whole("heavy_every", self.heavy_every, 1, 1000)
         bounds.whole("picture", self.picture, 32, 1024)
         bounds.whole("crop", self.crop, 32, self.picture)
         bounds.whole("held_out", self.held_out, 8, 1024)
-        bounds.whole("led", self.led, 0, 100)
         bounds.real("learning_rate", self.learning_rate, 1e-8, 1)
-        for name in ("feature_weight", "relation_weight", "descent_weight"):
+        for name in ("feature_weight", "relation_weight"):
             bounds.real(name, getattr(self, name), 0, 1000)
 
 
@@ -99,9 +98,8 @@ class EncoderTrainer:
                 "from_light needs light_teacher=FILE, and the widths and depths of that network: "
                 f"{', '.join(map(str, CD16_CONFIG.widths))} and {', '.join(map(str, CD16_CONFIG.depths))}."
             )
-        model = self.light.student() if self.light and config.from_light else StyleEncoder(model_config)
-        plain = config.from_light or config.descent_weight > 0
-        self.model = (model if plain else normalised(model)).to(memory_format=torch.channels_last)
+        model = self.light.student() if self.light and config.from_light else normalised(StyleEncoder(model_config))
+        self.model = model.to(memory_format=torch.channels_last)
         self.heavy_adapters = Adapters(model_config.widths, Vgg16Teacher.widths)
         self.light_adapters = Adapters(model_config.widths, Cd16Teacher.widths)
         parameters = [p for module in self.modules().values() for p in module.parameters()]
@@ -120,11 +118,7 @@ class EncoderTrainer:
 
     def step(self, images: Tensor, context: StepContext) -> Mapping[str, Tensor]:
         images = images.contiguous(memory_format=torch.channels_last)
-        heavy = (
-            self.light is None
-            or self.config.descent_weight > 0
-            or context.images // len(images) % self.config.heavy_every == 0
-        )
+        heavy = self.light is None or context.images // len(images) % self.config.heavy_every == 0
         teacher: Callable[[Tensor], list[Tensor]] = self.teacher if heavy or self.light is None else self.light
         adapters = self.heavy_adapters if heavy else self.light_adapters
         with torch.no_grad():
@@ -139,29 +133,9 @@ class EncoderTrainer:
             for mine, theirs in zip(ours, targets, strict=True)
         )
         loss = self.config.feature_weight * features + self.config.relation_weight * relations
-        name = "heavy" if heavy else "light"
-        values = {
-            f"features_{name}": features.detach() / len(maps),
-            f"relations_{name}": relations.detach() / len(maps),
-        }
-        if self.config.descent_weight:
-            astray = 1 - self._alignment(images, maps, wanted, context.generator)
-            loss, values["astray"] = loss + self.config.descent_weight * astray, astray.detach()
         context.update(loss, self.optimiser)
-        return values
-
-    def _alignment(
-        self, images: Tensor, maps: Sequence[Tensor], wanted: Sequence[Tensor], generator: torch.Generator
-    ) -> Tensor:
-        """Of the gradients with VGG16's, at pictures led towards another one's style or back to their own content."""
-        share = (torch.rand(len(images), generator=generator) < 0.5).to(images)
-        mine, theirs = Goal.of(maps, share), Goal.of(wanted, share)
-        steps = int(torch.randint(self.config.led + 1, (1,), generator=generator))
-        styled = Goal.of(maps, torch.zeros_like(share))
-        noisy = images + 0.02 * torch.randn(images.shape, generator=generator).to(images)  # off its own content
-        x = led(self.model, noisy, styled, steps).contiguous(memory_format=torch.channels_last)
-        target = slope(self.teacher, x, theirs)
-        return alignment(slope(self.model, x, mine, learn=True), target).mean()
+        name = "heavy" if heavy else "light"
+        return {f"features_{name}": features.detach() / len(maps), f"relations_{name}": relations.detach() / len(maps)}
 
     def finish(self, model: StyleEncoder, data: ImageSet, generator: torch.Generator) -> None:
         """Statistics of the averaged weights, folded into the convolutions; every map to a root mean square of one."""
@@ -171,6 +145,9 @@ class EncoderTrainer:
         model.to(memory_format=torch.channels_last)
         fold(model, pictures)
         balance(model, pictures)
+        if model.config.metric:
+            for index, root in enumerate(fitted_metric(model, self.teacher, pictures, FINISH_BATCH)):
+                model.get_buffer(f"metric{index}").copy_(root)
 
 
 def normalised(model: StyleEncoder) -> StyleEncoder:
