@@ -3,6 +3,8 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter
 
+GRAIN = ((1, 3.0), (4, 6.0), (16, 9.0), (48, 9.0))  # size in px and strength in 255ths of each layer of it
+
 
 def neutral_picture(side: int) -> Image.Image:
     """Sky, sun, hills, a house and a tree, softly lit. side: in px."""
@@ -26,4 +28,15 @@ def neutral_picture(side: int) -> Image.Image:
     draw.rectangle(at(318, 230, 332, 320), (95, 75, 55))
     draw.ellipse(at(280, 140, 370, 255), (70, 105, 65))
     image = image.filter(ImageFilter.GaussianBlur(1.5 * scale))
-    return image.resize((side, side), Image.Resampling.LANCZOS)
+    return _grained(image.resize((side, side), Image.Resampling.LANCZOS))
+
+
+def _grained(image: Image.Image) -> Image.Image:
+    """With grain and faint clouds, as photographs have them: on flat fields a style finds nothing to hold on to."""
+    random = np.random.Generator(np.random.Philox(0))
+    light = np.zeros((image.height, image.width, 1), np.float32)
+    for size, strength in GRAIN:
+        shape = (max(1, image.width // size), max(1, image.height // size))
+        noise = Image.fromarray(random.standard_normal(shape[::-1], np.float32) * strength)
+        light += np.asarray(noise.resize(image.size, Image.Resampling.BICUBIC))[:, :, None]
+    return Image.fromarray((np.asarray(image, np.float32) + light).round().clip(0, 255).astype(np.uint8))
