@@ -28,8 +28,9 @@ from studio.style import losses
 from studio.style.encoder import StyleEncoder
 from studio.style.losses import Hand
 from studio.style.stylizer import Stylizer, StylizerConfig
-from studio.training.data import by_role, crops
+from studio.training.data import by_role
 from studio.training.options import TrainOptions
+from studio.training.pairs import Pairs, unlikeness
 from studio.training.recipe import RECIPES, Recipe, StepContext
 from studio.training.teachers import Vgg16Teacher
 
@@ -38,7 +39,6 @@ STYLE_LAYERS = slice(0, 4)
 FINE_DEPTH = 3  # maps of the encoder that watch over the finest detail
 SIGHT = 0.75  # size at which codes are read and VGG16 judges, over that of the pictures
 MEASURED_IMAGES = 2_000  # pictures from which the scale of the statistics is measured, at the start
-MEASURED_PHOTOGRAPHS = 256  # that stand for all of them where it is measured how unlike them a style is
 ROWS, COLUMNS = 6, 7  # of the showcase: contents, styles
 
 
@@ -213,45 +213,6 @@ def measure(model: Stylizer, statistics: Tensor, images: int) -> None:
     model.centre.lerp_(statistics.mean(dim=0), share)
     deviation = (statistics - model.centre).square().mean(dim=0).sqrt().clamp_min(1e-3)
     model.scale.lerp_(deviation, share)
-
-
-@dataclass(frozen=True)
-class Pairs:
-    """Batches of content and style crops. contents, styles: (N,3,S,S) uint8. weights: (N,) of the styles, or None."""
-
-    contents: Tensor
-    styles: Tensor
-    weights: Tensor | None
-    batch: int
-    side: int
-    flip: bool
-    zoom: float
-    device: torch.device
-
-    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        contents = self._cut(self.contents, None, generator)
-        return contents, self._cut(self.styles, self.weights, generator)
-
-    def _cut(self, pictures: Tensor, weights: Tensor | None, generator: torch.Generator) -> Tensor:
-        drawn = crops(pictures, self.batch, self.side, generator, self.flip, self.zoom, weights)
-        return drawn.to(self.device)
-
-
-@torch.no_grad()
-def unlikeness(encoder: StyleEncoder, contents: Tensor, styles: Tensor) -> Tensor:
-    """How far the Gram matrices of styles are from the mean of photographs'. (N,3,S,S) uint8 each → (N_s,)."""
-    device = next(encoder.parameters()).device
-
-    def grams(pictures: Tensor) -> list[Tensor]:
-        small = F.interpolate(pictures.to(device).float().div(127.5).sub(1), size=(64, 64), mode="area")
-        return [losses.gram(maps) for maps in encoder(small)[STYLE_LAYERS]]
-
-    ordinary = [matrix.mean(dim=0, keepdim=True) for matrix in grams(contents[:MEASURED_PHOTOGRAPHS])]
-    parts = []
-    for chunk in styles.split(MEASURED_PHOTOGRAPHS):
-        both = zip(grams(chunk), ordinary, strict=True)
-        parts.append(torch.stack([losses.relative(x, mean.expand_as(x)) for x, mean in both]).mean(dim=0).cpu())
-    return torch.cat(parts)
 
 
 class StyleSheet:

@@ -20,8 +20,9 @@ from studio.training import teachers
 from studio.training.data import by_role, content_and_style, crops
 from studio.training.loop import fit
 from studio.training.options import TrainOptions
+from studio.training.pairs import unlikeness
 from studio.training.recipe import RECIPES, StepContext
-from studio.training.stylizer import StylizerTrainer, StylizerTraining, measure, unlikeness
+from studio.training.stylizer import StylizerTrainer, StylizerTraining, measure
 
 WIDTHS = (4, 4, 4, 4, 4)
 TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8)
