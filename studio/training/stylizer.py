@@ -49,11 +49,11 @@ class StylizerTraining:
     encoder: the checkpoint of the encoder. teacher: a file of VGG16 weights to judge by (empty: the encoder judges
     alone). styles_each: styles in which every content of a batch is painted. picture: px to which the pictures are
     read. crop: px; zoom: crops are enlarged at random by 1 to so much, as larger pictures show things. style_bias:
-    styles are taken by this power of how unlike photographs they are; 0 for equally often. content_weight:
-    of the content loss in the middle of its range, whose ends are `content_range` times less and more. gram_weight,
+    styles are taken by this power of how unlike photographs they are; 0 for equally often. content_weight: of the
+    content loss in the middle of its range, whose ends are `content_range` times less and more. gram_weight,
     moment_weight, sliced_weight: of the style losses, the last of the pixels too. fine_weight: of the encoder's view
-    beside the teacher's. variation_weight: of smoothness. held_out: pictures of
-    each kind that are shown and never trained on.
+    beside the teacher's. variation_weight: of smoothness. held_out: pictures of each kind that are shown and never
+    trained on.
     """
 
     encoder: str = ""
@@ -82,15 +82,8 @@ class StylizerTraining:
         bounds.real("style_bias", self.style_bias, 0, 16)
         bounds.real("learning_rate", self.learning_rate, 1e-8, 1)
         bounds.real("content_range", self.content_range, 1, 100)
-        for name in (
-            "content_weight",
-            "gram_weight",
-            "moment_weight",
-            "sliced_weight",
-            "fine_weight",
-            "variation_weight",
-        ):
-            bounds.real(name, getattr(self, name), 0, 1000)
+        for name in ("content", "gram", "moment", "sliced", "fine", "variation"):
+            bounds.real(f"{name}_weight", getattr(self, f"{name}_weight"), 0, 1000)
 
 
 def read_encoder(path: str) -> StyleEncoder:
@@ -299,7 +292,7 @@ RECIPES.add(
         StylizerTraining,
         StylizerTrainer,
         False,
-        "any style in one pass, taught by the encoder",
+        "any style in one pass, judged by VGG16 and the encoder",
         styles=True,
         side=lambda _model, trainer: int(trainer.picture),
         batches=_batches,
