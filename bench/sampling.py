@@ -3,9 +3,9 @@
 The ceiling is the fastest of a few plain 3x3 convolutions in the engine's number type, channels last, whether all
 threads share one convolution or each has its own. Ceiling and generator are timed in turns, so that whatever else the
 machine does falls on both; the ratio is the median over the turns. Of the generator only the convolutions' arithmetic
-counts, but all of its time, from request to picture. As is usual for fast algorithms (Lavin & Gray 2016), that is the
-arithmetic of the network as it is defined, nearest upsampling and then a 3x3 convolution; the transposed convolution
-that replaces the two does 4 multiplications for 9. A second row counts what is really done.
+counts, as it is really done, but all of its time, from request to picture. A second row counts the arithmetic of the
+network as it is defined, nearest upsampling and then a 3x3 convolution (effective FLOP, as in Lavin & Gray 2016); the
+transposed convolution that replaces the two does 4 multiplications for 9.
 """
 
 import statistics
@@ -111,11 +111,10 @@ def measure(model: str) -> Iterator[Row]:
     number, count = str(machine.dtype).removeprefix("torch."), machine.workers.count
     yield Row("convolution ceiling", top / 1e9, "GFLOP/s", note=f"{number}, {count} workers")
     share = statistics.median(pace / best for best, pace in turns)
-    note = f"{defined / 2e9:.2f} GMAC a picture, upsampling and 3x3 convolutions"
-    yield Row("sampling, of the ceiling", share * defined, "", BAR_CEILING, at_least=True, note=note)
-    yield Row(
-        "sampling, arithmetic really done", share * done, "", note=f"{done / 2e9:.2f} GMAC, transposed convolutions"
-    )
+    note = f"{done / 2e9:.2f} GMAC a picture, as done"
+    yield Row("sampling, of the ceiling", share * done, "", BAR_CEILING, at_least=True, note=note)
+    note = f"{defined / 2e9:.2f} GMAC, nearest upsampling and 3x3 convolutions"
+    yield Row("sampling, arithmetic as defined, of the ceiling", share * defined, "", note=note)
     yield Row("its convolutions one by one, arithmetic really done", machine.alone(calls, done) / top, "")
     times = [seconds(lambda: result_of(engine.sample(sixteen))) for _ in range(TURNS)]
     yield Row(f"16 pictures at {info.resolution} px", statistics.median(times), "s", BAR_PICTURES)
