@@ -5,8 +5,11 @@ blend by weights, lie between the picture's own code and a style's for strength,
 The colours are normalised by the picture's own mean and deviation and coloured by the code's; a network at half and
 quarter resolution, modulated by the code (Dumoulin et al. 2017, conditional instance normalisation), adds the
 strokes, in proportion to how far the code is from the picture's own: a picture in its own style comes back as it was.
+Where it is told to match maps, the network also sees the picture's own encoder maps, brought to the style's mean and
+deviation in every channel (Huang & Belongie 2017, eq. 8).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +18,7 @@ from torch import Tensor, nn
 
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import MODEL_KINDS, ModelKind
-from studio.style.encoder import VARIANCE_FLOOR, EncoderConfig, pad
+from studio.style.encoder import LAYERS, VARIANCE_FLOOR, EncoderConfig, pad
 
 COLOURS = 6  # first entries of a code: mean and deviation of R, G and B
 CODE_SIZE = 0.3  # root mean square of the rest
@@ -29,7 +32,8 @@ SMALLEST = 8  # px
 class StylizerConfig:
     """widths: of the encoder whose statistics make the codes. channels: at quarter resolution; half: at half
     resolution. blocks: residual blocks; wide: those among them, the last, whose convolutions skip every other pixel,
-    for larger strokes. code: length of a code. hidden: width of the network that makes it."""
+    for larger strokes. code: length of what is learned of a code, colours included. hidden: width of the network that
+    makes it. matched: maps of the encoder, from the finest, that the network sees in the style's statistics."""
 
     widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 128)
     channels: int = 64
@@ -38,6 +42,7 @@ class StylizerConfig:
     wide: int = 0
     code: int = 256
     hidden: int = 384
+    matched: int = 0
 
     def __post_init__(self) -> None:
         EncoderConfig(widths=self.widths)
@@ -46,6 +51,8 @@ class StylizerConfig:
                 raise InvalidRequest(f"{name} must be from {low} to {high}; got {getattr(self, name)}.")
         if not 0 <= self.wide <= self.blocks:
             raise InvalidRequest(f"wide must be from 0 to the {self.blocks} blocks; got {self.wide}.")
+        if not 0 <= self.matched <= LAYERS:
+            raise InvalidRequest(f"matched must be from 0 to the encoder's {LAYERS} maps; got {self.matched}.")
         if not COLOURS < self.code <= 2048:
             raise InvalidRequest(f"code must be from {COLOURS + 1} to 2048; got {self.code}.")
 
@@ -53,6 +60,11 @@ class StylizerConfig:
     def statistics(self) -> int:
         """Length of a row of encoder statistics."""
         return EncoderConfig(widths=self.widths).statistics
+
+    @property
+    def code_length(self) -> int:
+        """Length of a code: what is learned, then the statistics of the matched maps."""
+        return self.code + 2 * sum(self.widths[: self.matched])
 
 
 class Affine(nn.Module):
@@ -74,6 +86,11 @@ def spread(values: Tensor, x: Tensor) -> Tensor:
     if values.shape[-2:] in ((1, 1), x.shape[-2:]):
         return values
     return F.interpolate(values, size=x.shape[-2:], mode="bilinear", align_corners=False)
+
+
+def resized(lane: Tensor, x: Tensor) -> Tensor:
+    """A map (B,C,…,…) at the size of another."""
+    return F.interpolate(lane, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
 class Styled(nn.Module):
@@ -111,7 +128,7 @@ class Stylizer(nn.Module):
 
     def __init__(self, config: StylizerConfig) -> None:
         super().__init__()
-        self.config, self.code_length = config, config.code
+        self.config, self.code_length = config, config.code_length
         condition = config.code + 2
         self.register_buffer("centre", torch.zeros(config.statistics))
         self.register_buffer("scale", torch.ones(config.statistics))
@@ -133,19 +150,21 @@ class Stylizer(nn.Module):
         )
         self.up = Styled(config.channels, config.half, condition)
         self.skip = Affine(condition, config.half, bias=0.5)
+        self.lanes = nn.ModuleList(
+            nn.Conv2d(width, config.half if index == 0 else config.channels, 3, bias=False)
+            for index, width in enumerate(config.widths[: config.matched])
+        )
         self.exit = nn.Conv2d(config.half, 12, 3)
         self.tint = Affine(condition, 9)
-        for parameter in (*self.exit.parameters(), *self.tint.parameters()):
+        for parameter in (*self.exit.parameters(), *self.tint.parameters(), *self.lanes.parameters()):
             nn.init.zeros_(parameter)  # the first pictures differ in their colours alone
 
     def code(self, statistics: Tensor) -> Tensor:
-        """`StyleEncoder.statistics` of styles (B,S) → codes (B,C), of one root mean square but for the colours."""
-        widths = (3, *self.config.widths)
-        colours = torch.cat([statistics[:, :3], statistics[:, 3:6]], dim=1)
-        assert statistics.shape[1] == 2 * sum(widths)
+        """`StyleEncoder.statistics` of styles (B,S) → codes (B,C): colours, what is learned, the matched statistics."""
+        matched = statistics[:, COLOURS : COLOURS + self.code_length - self.config.code]
         learned = self.learned((statistics - self.centre) / self.scale)
         learned = CODE_SIZE * learned * torch.rsqrt(learned.square().mean(dim=1, keepdim=True) + 1e-6)
-        return torch.cat([colours, learned], dim=1)
+        return torch.cat([statistics[:, :COLOURS], learned, matched], dim=1)
 
     def forward(
         self,
@@ -154,21 +173,25 @@ class Stylizer(nn.Module):
         own: Tensor,
         content_weight: Tensor | float = 0.5,
         strength: Tensor | float = 1.0,
+        maps: Sequence[Tensor] = (),
     ) -> Tensor:
         """Paint. content: (B,3,H,W) in [-1,1] → same, in [-1,1] in eval mode and not clipped in train mode.
 
         code: (B,C), or (B,C,h,w) where the style varies from place to place. own: (B,C), the code of the content's own
-        statistics. content_weight: (B,) 0 to 1, from loose to true. strength: (B,) 0 to 1, from content to style.
+        statistics. content_weight: (B,) 0 to 1, from loose to true. strength: (B,) 0 to 1, from content to style. maps: of
+        the encoder, those to be matched at least, of the content at the size at which `own` was read.
         """
         height, width = content.shape[-2:]
         if min(height, width) < SMALLEST:
             raise InvalidRequest(f"The stylizer needs pictures of {SMALLEST} px a side; got {width}x{height}.")
         own = own if code.dim() == 2 else own[:, :, None, None]
         code = own + _rows(strength, code) * (code - own)
-        condition = self._condition(code, content_weight)
+        condition = self._condition(code[:, : self.config.code], content_weight)
+        matched = self._matched(maps, code[:, self.config.code :], own[:, self.config.code :])
         x = F.pad(content, (0, -width % DIVISOR, 0, -height % DIVISOR), mode="reflect")
         unit = F.pixel_unshuffle((x - _colour(own[:, :3])) / _colour(own[:, 3:COLOURS]), 2)
-        painted = self._coloured(unit, code) + self._presence(code - own, unit) * self._strokes(unit, condition)
+        presence = self._presence((code - own)[:, : self.config.code], unit)
+        painted = self._coloured(unit, code) + presence * self._strokes(unit, condition, matched)
         result = F.pixel_shuffle(painted, 2)[:, :, :height, :width]
         return result if self.training else result.clamp(-1, 1)
 
@@ -187,10 +210,31 @@ class Stylizer(nn.Module):
         apart = (difference.square().mean(dim=1, keepdim=True) + 1e-8).sqrt() - 1e-4
         return spread(_colour(torch.tanh(apart * self.distance.exp())), unit)
 
-    def _strokes(self, unit: Tensor, condition: Tensor) -> Tensor:
-        """(B,12,h,w), (B,C,…) → (B,12,h,w)."""
+    def _matched(self, maps: Sequence[Tensor], code: Tensor, own: Tensor) -> list[Tensor]:
+        """Maps (B,C_l,…) in the code's mean and deviation, then relative to what is usual. → same shapes."""
+        if len(maps) < self.config.matched:
+            raise InvalidRequest(f"The stylizer needs {self.config.matched} maps of the content; got {len(maps)}.")
+        matched, begin = [], 0
+        for each, width in zip(maps, self.config.widths[: self.config.matched], strict=False):
+            parts = (code, own, self.centre[None, COLOURS:])
+            (mean, deviation), (own_mean, own_deviation), (usual_mean, usual_deviation) = (
+                [_colour(x) for x in part[:, begin : begin + 2 * width].split(width, dim=1)] for part in parts
+            )
+            gain = deviation / (own_deviation * usual_deviation)
+            shift = (mean - usual_mean) / usual_deviation - own_mean * gain
+            matched.append(torch.addcmul(spread(shift, each), each, spread(gain, each)))
+            begin += 2 * width
+        return matched
+
+    def _strokes(self, unit: Tensor, condition: Tensor, matched: Sequence[Tensor]) -> Tensor:
+        """(B,12,h,w), (B,C,…), maps → (B,12,h,w)."""
+        lanes = [lane(pad(each)) for lane, each in zip(self.lanes, matched, strict=True)]
         fine = F.relu(self.entry(pad(unit)))
+        for lane in lanes[:1]:
+            fine = fine + resized(lane, fine)
         x = F.relu(self.down(pad(fine)))
+        for lane in lanes[1:]:
+            x = x + resized(lane, x)
         for block in self.blocks:
             x = block(x, condition)
         x = F.interpolate(x, size=fine.shape[-2:], mode="nearest")

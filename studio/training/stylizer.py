@@ -25,7 +25,7 @@ from studio.core.images import to_image
 from studio.core.sheet import tile
 from studio.models import bounds
 from studio.style import losses
-from studio.style.encoder import StyleEncoder
+from studio.style.encoder import StyleEncoder, statistics_of
 from studio.style.losses import Hand
 from studio.style.stylizer import Stylizer, StylizerConfig
 from studio.training.data import by_role
@@ -37,7 +37,8 @@ from studio.training.teachers import Vgg16Teacher
 CONTENT_LAYERS = slice(2, 4)  # strides 4 and 8
 STYLE_LAYERS = slice(0, 4)
 FINE_DEPTH = 3  # maps of the encoder that watch over the finest detail
-SIGHT = 0.75  # size at which codes are read and VGG16 judges, over that of the pictures
+SIGHT = 0.75  # size at which VGG16 judges, over that of the pictures; codes are read at READ to as much of it
+READ = 0.5
 MEASURED_IMAGES = 2_000  # pictures from which the scale of the statistics is measured, at the start
 ROWS, COLUMNS = 6, 7  # of the showcase: contents, styles
 
@@ -96,9 +97,9 @@ def read_encoder(path: str) -> StyleEncoder:
     return encoder.requires_grad_(False).to(memory_format=torch.channels_last)
 
 
-def reduced(x: Tensor) -> Tensor:
-    """Pictures at the size at which codes are read and VGG16 judges. (B,3,H,W) → (B,3,h,w)."""
-    return F.interpolate(x, scale_factor=SIGHT, mode="bilinear", antialias=True, align_corners=False)
+def reduced(x: Tensor, factor: float = SIGHT) -> Tensor:
+    """Pictures at the size at which VGG16 judges. (B,3,H,W) → (B,3,h,w)."""
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", antialias=True, align_corners=False)
 
 
 class StylizerTrainer:
@@ -137,15 +138,18 @@ class StylizerTrainer:
         shifts = range(min(config.styles_each, len(styles)))
         first = torch.arange(len(contents)).repeat(len(shifts))
         second = torch.cat([torch.arange(len(styles)).roll(shift) for shift in shifts])
+        sight = READ + (SIGHT - READ) * float(torch.rand((), generator=generator))
         with torch.no_grad():
-            content_statistics, style_statistics = (self.encoder.statistics(reduced(x)) for x in (contents, styles))
+            content_maps, style_maps = (self.read(x, sight) for x in (contents, styles))
+            content_statistics, style_statistics = statistics_of(content_maps), statistics_of(style_maps)
             wanted = [x[first].float() for x in self.judge(reduced(contents))[CONTENT_LAYERS]]
             hands = [Hand.of(view, generator).rows(second) for view in self.views(styles)]
         if context.images < MEASURED_IMAGES:
             measure(self.model, torch.cat([content_statistics, style_statistics]), context.images)
         weight = torch.rand(len(first), generator=generator).to(contents.device)
         code, own = self.model.code(style_statistics)[second], self.model.code(content_statistics)[first]
-        painted = self.model(contents[first], code, own, weight).float()
+        maps = [x[first] for x in content_maps[1:]]
+        painted = self.model(contents[first], code, own, weight, maps=maps).float()
         views = self.views(painted)
         painted_hands = [Hand.of(view, generator) for view in views]
         with torch.autocast(contents.device.type, enabled=False):
@@ -172,6 +176,11 @@ class StylizerTrainer:
             "variation": config.variation_weight,
             "excess": 1.0,
         }
+
+    def read(self, x: Tensor, sight: float = SIGHT) -> tuple[Tensor, ...]:
+        """A picture and its maps as codes are read from them."""
+        small = reduced(x, sight)
+        return (small, *self.encoder(small))
 
     def judge(self, x: Tensor) -> tuple[Tensor, ...]:
         """Maps of reduced pictures."""
@@ -219,11 +228,13 @@ class StyleSheet:
         """For each content (N_s,3,S,S)."""
         device = next(model.parameters()).device
         styles, contents = self.styles.to(device), self.contents.to(device)
-        codes, own = (model.code(self.trainer.encoder.statistics(reduced(x))) for x in (styles, contents))
-        return [
-            model(x.expand(len(styles), -1, -1, -1), codes, o.expand(len(styles), -1))
-            for x, o in zip(contents, own, strict=True)
-        ]
+        codes = model.code(statistics_of(self.trainer.read(styles)))
+        painted = []
+        for content in contents.split(1):
+            small, *maps = (x.expand(len(styles), -1, -1, -1) for x in self.trainer.read(content))
+            own = model.code(statistics_of((small, *maps)))
+            painted.append(model(content.expand(len(styles), -1, -1, -1), codes, own, maps=maps))
+        return painted
 
     def draw(self, model: Stylizer) -> Image.Image:
         """The styles on top, then a row for each content."""
