@@ -3,8 +3,8 @@
 import csv
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -23,7 +23,8 @@ MAX_MEMBER_BYTES = 64_000_000
 class ImageSet:
     """Pictures in memory. images: (N,3,S,S) uint8. labels: (N,) int64, an index into classes, or −1 for none.
 
-    files: a name for each picture. skipped: (name, reason) of what could not be read.
+    files: a name for each picture. skipped: (name, reason) of what could not be read. columns: the index's other
+    columns (artist, style, …) by name, an entry for each picture, "" where it has none.
     """
 
     images: Tensor
@@ -31,6 +32,7 @@ class ImageSet:
     classes: tuple[str, ...]
     files: tuple[str, ...]
     skipped: tuple[tuple[str, str], ...] = field(default=())
+    columns: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -38,8 +40,12 @@ class ImageSet:
     def take(self, index: Tensor) -> "ImageSet":
         """The pictures at `index` (M,)."""
         chosen = index.tolist()
-        return ImageSet(
-            self.images[index], self.labels[index], self.classes, tuple(self.files[i] for i in chosen), self.skipped
+        return replace(
+            self,
+            images=self.images[index],
+            labels=self.labels[index],
+            files=tuple(self.files[i] for i in chosen),
+            columns={name: tuple(values[i] for i in chosen) for name, values in self.columns.items()},
         )
 
 
@@ -52,19 +58,23 @@ def read_dataset(
     listed. Raises DataError where a path is missing, a class is unknown or fewer than `minimum` pictures are left.
     """
     found: list[tuple[str, str]] = []
+    rows: list[Mapping[str, str]] = []
     skipped: list[tuple[str, str]] = []
     pictures: list[np.ndarray] = []
     for path in paths:
-        for name, label, content in _members(Path(path)):
+        for name, row, content in _members(Path(path)):
+            label = row.get("class", "").strip()
             if classes is not None and label not in classes:
                 found.append((name, label))
                 pictures.append(np.empty(0))
+                rows.append(row)
                 continue
             try:
                 if isinstance(content, StudioError):
                     raise content
                 pictures.append(np.asarray(square(open_image(content), size)).transpose(2, 0, 1))
                 found.append((name, label))
+                rows.append(row)
             except StudioError as error:
                 skipped.append((name, str(error)))
     known = sorted({label for _, label in found if label})
@@ -79,31 +89,37 @@ def read_dataset(
     table = tuple(classes) if classes is not None else tuple(known)
     labels = [table.index(found[i][1]) if found[i][1] else -1 for i in kept]
     images = torch.from_numpy(np.stack([pictures[i] for i in kept])) if kept else torch.empty(0, 3, size, size)
+    others = sorted({name for i in kept for name in rows[i]} - {"file", "class"})
     return ImageSet(
-        images.to(torch.uint8), torch.tensor(labels), table, tuple(found[i][0] for i in kept), tuple(skipped)
+        images.to(torch.uint8),
+        torch.tensor(labels),
+        table,
+        tuple(found[i][0] for i in kept),
+        tuple(skipped),
+        {name: tuple(rows[i].get(name, "").strip() for i in kept) for name in others},
     )
 
 
-def _members(path: Path) -> Iterator[tuple[str, str, bytes | Path | StudioError]]:
-    """(name, class or "", content) of each picture, in a stable order."""
+def _members(path: Path) -> Iterator[tuple[str, Mapping[str, str], bytes | Path | StudioError]]:
+    """(name, row of the index, content) of each picture, in a stable order."""
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         for file in files:
             folder = file.parent.relative_to(path).parts
-            yield file.relative_to(path).as_posix(), folder[0] if folder else "", file
+            yield file.relative_to(path).as_posix(), {"class": folder[0] if folder else ""}, file
     elif path.is_file():
         yield from _zip_members(path)
     else:
         raise DataError(f"There is no data at {str(path)!r}; give a folder of pictures or a zip with an index.csv.")
 
 
-def _zip_members(path: Path) -> Iterator[tuple[str, str, bytes | StudioError]]:
+def _zip_members(path: Path) -> Iterator[tuple[str, Mapping[str, str], bytes | StudioError]]:
     try:
         with zipfile.ZipFile(path) as archive:
             rows = _index(archive, path)
             for row in rows:
                 name = row["file"]
-                yield name, (row.get("class") or "").strip(), _content(archive, name)
+                yield name, {key: value or "" for key, value in row.items() if key}, _content(archive, name)
     except (zipfile.BadZipFile, OSError, EOFError, NotImplementedError, RuntimeError) as error:
         raise DataError(f"{path.name} cannot be read as a zip file ({error}); give a folder or a sound zip.") from error
 

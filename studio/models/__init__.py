@@ -2,4 +2,5 @@
 
 from studio.models import dcgan as dcgan
 from studio.models import gan as gan
+from studio.models import learner as learner
 from studio.models import vae as vae

@@ -79,6 +79,12 @@ class Lite0Features(nn.Module):
             _fold(block.project, weights, f"_blocks.{i}._project_conv", f"_blocks.{i}._bn2")
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        if x.requires_grad and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            with torch.autocast("cpu", enabled=False):  # depthwise convolutions' bfloat16 gradients are slower there
+                return self._maps(x.float())
+        return self._maps(x)
+
+    def _maps(self, x: Tensor) -> list[Tensor]:
         x = F.relu6(self.stem(x))
         maps = []
         for i, block in enumerate(self.blocks):

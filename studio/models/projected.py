@@ -42,12 +42,13 @@ class RandomMixing(nn.Module):
 
 
 class Head(nn.Module):
-    """Logit map of one feature map; with classes, a projection term (Miyato & Koyama 2018) is added.
+    """Logit map of one feature map; with a condition, a projection term (Miyato & Koyama 2018) is added.
 
-    x: (B,C,h,w), labels: (B,) → logits (B,·), the class term scaled by `class_weight`.
+    x: (B,C,h,w), labels: (B,), or (B,N) where the condition is a vector → logits (B,·), the term scaled by
+    `class_weight`.
     """
 
-    def __init__(self, inputs: int, size: int, class_count: int, channels: int = 128) -> None:
+    def __init__(self, inputs: int, size: int, class_count: int, condition: int = 0, channels: int = 128) -> None:
         super().__init__()
         layers: list[nn.Module] = []
         while size > 4:
@@ -56,7 +57,11 @@ class Head(nn.Module):
         layers += [spectral_norm(nn.Conv2d(inputs, channels, 3, padding=1)), nn.LeakyReLU(0.2)]
         self.trunk = nn.Sequential(*layers)
         self.logit = spectral_norm(nn.Conv2d(channels, 1, 1))
-        self.classes = spectral_norm(nn.Embedding(class_count, channels)) if class_count else None
+        self.classes: nn.Module | None = None
+        if class_count:
+            self.classes = spectral_norm(nn.Embedding(class_count, channels))
+        elif condition:
+            self.classes = spectral_norm(nn.Linear(condition, channels, bias=False))
 
     def forward(self, x: Tensor, labels: Tensor | None, class_weight: float) -> Tensor:
         hidden = self.trunk(x)
@@ -85,25 +90,31 @@ class PixelHead(nn.Module):
 
 
 class ProjectedDiscriminator(nn.Module):
-    """Four heads on Lite0's features, and one on the pixels. The class enters the two deepest heads of features."""
+    """Four heads on Lite0's features, and one on the pixels.
 
-    def __init__(self, class_count: int, features: Callable[[], nn.Module] = Lite0Features) -> None:
+    The class enters the two deepest heads of features; a condition, a vector of so many entries, enters all four.
+    """
+
+    def __init__(self, class_count: int, features: Callable[[], nn.Module] = Lite0Features, condition: int = 0) -> None:
         super().__init__()
         self.features = features()
         self.mixing = RandomMixing(self.features.channels)  # type: ignore[arg-type]
         count = len(MIXED)
         self.heads = nn.ModuleList(
-            Head(channels, SIZE // 4 >> i, class_count if i >= count - 2 else 0) for i, channels in enumerate(MIXED)
+            Head(channels, SIZE // 4 >> i, class_count if i >= count - 2 else 0, condition)
+            for i, channels in enumerate(MIXED)
         )
         self.heads.append(PixelHead())
 
     def project(self, x: Tensor) -> list[Tensor]:
         """x: (B,3,H,W) in [-1,1] → mixed feature maps, shallow to deep, and x; differentiable with respect to x."""
-        x = x.contiguous(memory_format=torch.channels_last)
-        picture = x
+        return [*self.mixing(self.features(self.scaled(x))), x.contiguous(memory_format=torch.channels_last)]
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """Pictures at the size at which features are read."""
         if x.shape[-1] != SIZE:
             x = F.interpolate(x, size=(SIZE, SIZE), mode="bilinear", align_corners=False, antialias=x.shape[-1] > SIZE)
-        return [*self.mixing(self.features(x)), picture]
+        return x.contiguous(memory_format=torch.channels_last)
 
     def judge(self, maps: list[Tensor], labels: Tensor | None, class_weight: float = 1.0) -> list[Tensor]:
         """Mixed maps → one row of logits (B,·) a head."""

@@ -178,8 +178,8 @@ class Stylizer(nn.Module):
         """Paint. content: (B,3,H,W) in [-1,1] → same, in [-1,1] in eval mode and not clipped in train mode.
 
         code: (B,C), or (B,C,h,w) where the style varies from place to place. own: (B,C), the code of the content's own
-        statistics. content_weight: (B,) 0 to 1, from loose to true. strength: (B,) 0 to 1, from content to style. maps: of
-        the encoder, those to be matched at least, of the content at the size at which `own` was read.
+        statistics. content_weight: (B,) 0 to 1, from loose to true. strength: (B,) 0 to 1, from content to style.
+        maps: of the encoder, those to be matched at least, of the content at the size at which `own` was read.
         """
         height, width = content.shape[-2:]
         if min(height, width) < SMALLEST:

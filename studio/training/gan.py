@@ -18,6 +18,7 @@ from studio.core.kinds import LatentModel
 from studio.models.augment import AUGMENTATIONS, augment
 from studio.models.base import measure_w_mean
 from studio.models.discriminator import ScratchDiscriminator, gradient_penalty
+from studio.models.diversity import lack_of_diversity
 from studio.models.gan import GanConfig, GanGenerator
 from studio.models.projected import ProjectedDiscriminator
 from studio.training.data import balanced_labels
@@ -210,25 +211,6 @@ def blur(x: Tensor, sigma: float) -> Tensor:
     kernel = (kernel / kernel.sum()).expand(x.shape[1], 1, -1)
     x = F.conv2d(F.pad(x, (reach, reach, 0, 0), mode="reflect"), kernel[:, :, None], groups=x.shape[1])
     return F.conv2d(F.pad(x, (0, 0, reach, reach), mode="reflect"), kernel[..., None], groups=x.shape[1])
-
-
-def lack_of_diversity(real_maps: list[Tensor], fake_maps: list[Tensor]) -> Tensor:
-    """How much more alike the layouts of generated pairs of one class are: Σ over maps of max(0, 1 − d_fake / d_real).
-
-    d is the mean absolute difference of the maps of row i and row i + B/2, each less its spatial mean, so that another
-    colour is not yet another picture. The mode-seeking term of Mao et al. 2019 (arXiv 1903.05628, eq. 3) without its
-    pull to ever more: real pairs set the goal. Maps: (B,C,h,w) → scalar.
-    """
-    return sum_of(
-        F.relu(1 - pair_distance(fake) / pair_distance(real)) for real, fake in zip(real_maps, fake_maps, strict=True)
-    )
-
-
-def pair_distance(maps: Tensor) -> Tensor:
-    """Mean absolute difference between row i and row i + B/2 of (B,C,h,w), spatial means removed."""
-    half = len(maps) // 2
-    difference = maps[:half] - maps[half : 2 * half]
-    return (difference - difference.mean(dim=(2, 3), keepdim=True)).abs().mean()
 
 
 for _name, _conditional, _summary in (

@@ -96,13 +96,45 @@ def resolution_of(model_config: Any, trainer_config: Any) -> int:  # noqa: ARG00
 
 
 @dataclass(frozen=True)
+class Companion:
+    """A second file that a run publishes beside its checkpoint. name: added to the checkpoint's own."""
+
+    name: str
+    kind: str
+    module: nn.Module
+    config: Any
+
+
+def whole(module: nn.Module) -> nn.Module:
+    """The published model is the trained one."""
+    return module
+
+
+def alone(trainer: Any, module: nn.Module, sha256: str) -> tuple[Companion, ...]:  # noqa: ARG001 - one signature for all
+    """No second file."""
+    return ()
+
+
+def nothing_more(trainer: Any, data: ImageSet, options: TrainOptions, device: torch.device) -> None:
+    """All that a trainer needs is in its configuration."""
+
+
+def all_classes(trainer_config: Any, data: ImageSet) -> tuple[str, ...]:  # noqa: ARG001 - one signature for all recipes
+    """Those of the data."""
+    return data.classes
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A row of the table of recipes.
 
     kind: the model kind it trains. conditional: whether it uses the classes of the data.
     build(model config, trainer config, class count) → Trainer. styles: whether it takes paintings beside its content
     pictures. side(model config, trainer config) → px, to which the data are read. batches and showcase: how the loop
-    is fed and what it shows; (trainer, conditional, data, options[, device]).
+    is fed and what it shows; (trainer, conditional, data, options[, device]). named(trainer config, data) → the classes
+    that a conditional model gets. published: the part of the trained module that is the model. companions(trainer,
+    trained module, sha256 of the model's file): what is published beside it. prepare(trainer, data, options, device):
+    what the trainer takes from the data, once, before the average is made.
     """
 
     name: str
@@ -116,6 +148,10 @@ class Recipe:
     side: Callable[[Any, Any], int] = resolution_of
     batches: Callable[[Any, bool, ImageSet, TrainOptions, torch.device], Batches] = labelled_batches
     showcase: Callable[[Any, bool, ImageSet, TrainOptions], Showcase] = seeded_grid
+    named: Callable[[Any, ImageSet], tuple[str, ...]] = all_classes
+    published: Callable[[nn.Module], nn.Module] = whole
+    companions: Callable[[Any, nn.Module, str], tuple[Companion, ...]] = alone
+    prepare: Callable[[Any, ImageSet, TrainOptions, torch.device], None] = nothing_more
 
 
 RECIPES: Registry[Recipe] = Registry("recipe", populate="studio.training.recipes")

@@ -47,10 +47,11 @@ class Run:
     stages: list[dict[str, Any]] = field(default_factory=list)
     saved: dict[str, Any] = field(default_factory=dict)
     measured: dict[str, float] = field(default_factory=dict)  # the last snapshot's figures
+    ancestors: list[dict[str, Any]] = field(default_factory=list)  # the checkpoint begun from, and those before it
 
     @property
     def classes(self) -> tuple[str, ...]:
-        return self.data.classes if self.recipe.conditional else ()
+        return self.recipe.named(self.trainer_config, self.data) if self.recipe.conditional else ()
 
     @property
     def identity(self) -> str:
@@ -83,6 +84,7 @@ class Run:
             "seconds": self.seconds,
             "stages": self.stages,
             "measured": self.measured,
+            "ancestors": self.ancestors,
         }
         return detached(state)
 
@@ -105,6 +107,7 @@ class Run:
         self.images, self.seconds = state["images"], state["seconds"]
         self.stages = [dict(stage) for stage in state["stages"]]
         self.measured = dict(state.get("measured", {}))
+        self.ancestors = [dict(one) for one in state.get("ancestors", self.ancestors)]
 
     def enter_stage(self) -> None:
         """Note from which picture on the trainer's present settings hold, if they are new."""
@@ -121,29 +124,45 @@ class Run:
         self.accelerator.wait_for_everyone()
 
     def publish(self, path: Path) -> Checkpoint:
-        """Write the averaged model as a checkpoint."""
-        model = copy.deepcopy(self.average.model)
-        self.trainer.finish(model, self.data, torch.Generator().manual_seed(self.options.seed))
-        return checkpoint.save(
+        """Write the averaged model as a checkpoint, and what belongs beside it."""
+        whole = copy.deepcopy(self.average.model)
+        self.trainer.finish(whole, self.data, torch.Generator().manual_seed(self.options.seed))
+        whole.cpu().eval()
+        saved = checkpoint.save(
             path,
-            model.cpu().eval(),
+            self.recipe.published(whole),
             kind=self.recipe.kind,
             config=dataclasses.asdict(self.model_config),
             classes=self.classes,
-            provenance={
-                **self.options.provenance,
-                "recipe": self.recipe.name,
-                "stages": self.stages,
-                **({"init": lineage(self.options.init)} if self.options.init else {}),
-                "training_features": list(self.trainer.features),
-                "training_images": len(self.data),
-                "images_seen": self.images,
-                "batch": self.options.batch * self.accelerator.num_processes,
-                "seconds": round(self.seconds),
-                "device": str(self.accelerator.device.type),
-            },
+            provenance=self.provenance(),
             metrics=self.measured,
         )
+        for companion in self.recipe.companions(self.trainer, whole, saved.sha256):
+            checkpoint.save(
+                path.with_name(f"{path.stem}-{companion.name}{path.suffix}"),
+                companion.module,
+                kind=companion.kind,
+                config=companion.config,
+                classes=(),
+                provenance=self.provenance(),
+                metrics={},
+            )
+        return saved
+
+    def provenance(self) -> dict[str, Any]:
+        """Where the weights come from."""
+        return {
+            **self.options.provenance,
+            "recipe": self.recipe.name,
+            "stages": self.stages,
+            **({"init": self.ancestors} if self.ancestors else {}),
+            "training_features": list(self.trainer.features),
+            "training_images": len(self.data),
+            "images_seen": self.images,
+            "batch": self.options.batch * self.accelerator.num_processes,
+            "seconds": round(self.seconds),
+            "device": str(self.accelerator.device.type),
+        }
 
     def roll_back(self) -> str:
         """Back to the last save, and on with other random numbers. Raises TrainingError where that does not help."""
@@ -172,18 +191,20 @@ def start(recipe: Recipe, model_config: Any, trainer_config: Any, data: ImageSet
         raise TrainingError("This processor does not gain by bfloat16; train with --precision fp32.")
     if recipe.conditional and (not data.classes or bool((data.labels < 0).any())):
         raise TrainingError("A conditional recipe needs a class for every picture: subfolders, or a column `class`.")
-    class_count = len(data.classes) if recipe.conditional else 0
+    class_count = len(recipe.named(trainer_config, data)) if recipe.conditional else 0
     set_seed(options.seed)  # initial weights; the same on every process
     trainer = recipe.build(model_config, trainer_config, class_count)
     if options.init is not None:
-        initialise(trainer.model, options.init, recipe.kind, data.classes)
+        initialise(recipe.published(trainer.model), options.init, recipe.kind, data.classes)
     trainer.to(accelerator.device)
+    recipe.prepare(trainer, data, options, accelerator.device)
     average = Average(trainer.model, options.ema_images)
     generator = torch.Generator().manual_seed(options.seed + accelerator.process_index)
     for module in trainer.model.modules():
         if isinstance(module, Noise):
             module.generator = generator
     run = Run(recipe, model_config, trainer_config, options, data, accelerator, trainer, average, generator)
+    run.ancestors = lineage(options.init) if options.init else []
     if options.resume:
         run.restore(load_state(options.state, run.identity))
     run.enter_stage()

@@ -1,0 +1,200 @@
+"""A generator under adaptation: what it starts from, one step towards a few pictures, and what it has become.
+
+The batch norms stay in eval mode, so that the adapted weights are a difference to the base's and a seed is the same
+picture alone or in any batch. Both players start where meta-learning left them: the new class's embedding is what the
+set encoder makes of the pictures, and the discriminator's heads, conditioned on the same set, know what to look for.
+"""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from studio.core.errors import InvalidRequest
+from studio.models.augment import AUGMENTATIONS, augment
+from studio.models.bounds import real, whole
+from studio.models.diversity import lack_of_diversity
+from studio.models.gan import GanGenerator
+from studio.models.learner import Learner, SetDiscriminator, SetHeads
+
+WEIGHTS = ("all", "modulation", "none")  # what of the generator is adapted besides the new class's embedding
+EMBEDDINGS = ("set", "mean")  # where the new class's embedding starts
+HEADS = ("learned", "fresh")
+_MODULATING = ("modulation.affine", "norm.", "start_norm.", "colour")
+
+
+@dataclass(frozen=True)
+class StudentConfig:
+    """How a step is taken.
+
+    batch: pictures. learning_rate, embedding_rate, judge_rate: Adam's, of the weights, of the new class's embedding and
+    of the heads. weights: of WEIGHTS. embedding: of EMBEDDINGS. heads: of HEADS. condition: whether the heads know the
+    set. diversity: weight of the penalty on pairs that are more alike than real ones. augment: names joined by commas.
+    average: share of the moving average that a step keeps.
+    """
+
+    batch: int = 8
+    learning_rate: float = 3e-4
+    embedding_rate: float = 3e-3
+    judge_rate: float = 6e-4
+    weights: str = "all"
+    embedding: str = "set"
+    heads: str = "learned"
+    condition: bool = True
+    diversity: float = 2.0
+    augment: str = "translation"
+    average: float = 0.9
+
+    def __post_init__(self) -> None:
+        whole("batch", self.batch, 2, 256)
+        for name in ("learning_rate", "embedding_rate", "judge_rate"):
+            real(name, getattr(self, name), 0, 1)
+        real("diversity", self.diversity, 0, 100)
+        real("average", self.average, 0, 0.9999)
+        for name, known in (("weights", WEIGHTS), ("embedding", EMBEDDINGS), ("heads", HEADS)):
+            if getattr(self, name) not in known:
+                raise InvalidRequest(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r:.40}.")
+        unknown = [name for name in self.policy if name not in AUGMENTATIONS]
+        if unknown:
+            raise InvalidRequest(f"Unknown augmentation {unknown[0]!r}; known: {', '.join(AUGMENTATIONS)}.")
+
+    @property
+    def policy(self) -> tuple[str, ...]:
+        return tuple(name for name in self.augment.split(",") if name)
+
+
+class Student:
+    """One adaptation. pictures: (N,3,R,R) uint8. generator: a CPU generator, the only source of randomness.
+
+    The base and the learner are copied, and stay as they are.
+    """
+
+    def __init__(
+        self,
+        base: GanGenerator,
+        learner: Learner,
+        features: nn.Module,
+        pictures: Tensor,
+        config: StudentConfig,
+        generator: torch.Generator,
+    ) -> None:
+        if base.embedding is None:
+            raise InvalidRequest("Adaptation needs a base with classes, to which the artist's is added.")
+        self.config, self.random = config, generator
+        self.device = base.w_mean.device
+        self.generator = copy.deepcopy(base).eval().requires_grad_(False)
+        self.encoder = learner.encoder
+        judge = copy.deepcopy(learner.judge) if config.heads == "learned" else _fresh(learner, generator)
+        self.discriminator = SetDiscriminator(judge.to(self.device), lambda: features)
+        self.pictures = pictures.to(self.device).float().div(127.5).sub(1)
+        with torch.no_grad():
+            described = self.discriminator.describe(self.pictures)
+            unit = self.encoder.unit(described)[None]
+            self.mean_embedding = base.embedding.detach().mean(dim=0)
+            start = self.encoder(described[None])[0] if config.embedding == "set" else self.mean_embedding
+        self.unit = unit
+        self.embedding = nn.Parameter(start.detach().clone())
+        self.judging = [p for p in judge.parameters() if p.requires_grad]
+        self.adapted = {name: p for name, p in self.generator.named_parameters() if chosen(name, config.weights)}
+        for parameter in self.adapted.values():
+            parameter.requires_grad_(True)
+        groups = [
+            {"params": list(self.adapted.values()), "lr": config.learning_rate},
+            {"params": [self.embedding], "lr": config.embedding_rate},
+        ]
+        self.optimiser = torch.optim.Adam([g for g in groups if g["params"]], betas=(0.0, 0.99), foreach=True)
+        self.judge_optimiser = torch.optim.Adam(self.judging, config.judge_rate, (0.0, 0.99), foreach=True)
+        self.averaged = {name: value.detach().clone() for name, value in self.now().items()}
+        self.steps = 0
+
+    def now(self) -> dict[str, Tensor]:
+        """The adapted weights by name, and the new class's embedding as "class"."""
+        return {**self.adapted, "class": self.embedding}
+
+    def step(self) -> Mapping[str, float]:
+        """One step of both players → losses."""
+        config, judge = self.config, self.discriminator
+        z = torch.randn(config.batch, self.generator.latent_dim, generator=self.random).to(self.device)
+        fake = self.paint(z)
+        index = torch.randint(len(self.pictures), (config.batch,), generator=self.random).to(self.device)
+        mirrored = (torch.rand(config.batch, 1, 1, 1, generator=self.random) < 0.5).to(self.device)
+        pictures = torch.where(mirrored, self.pictures[index].flip(3), self.pictures[index])
+        with torch.no_grad():
+            real_maps = judge.project(augment(pictures, config.policy, self.random))
+        fake_maps = judge.project(augment(fake, config.policy, self.random))
+        condition = self._condition(config.batch)
+        real = judge.judge(real_maps, condition)
+        judged = judge.judge([x.detach() for x in fake_maps], condition)
+        losses = [F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, judged, strict=True)]
+        judge_loss = torch.stack(losses).sum()
+        self.judge_optimiser.zero_grad(set_to_none=True)
+        judge_loss.backward()
+        self.judge_optimiser.step()
+        for parameter in self.judging:
+            parameter.requires_grad_(False)
+        painter_loss = -torch.stack([f.mean() for f in judge.judge(fake_maps, self._condition(config.batch))]).sum()
+        lack = lack_of_diversity(real_maps[2:4], fake_maps[2:4])
+        self.optimiser.zero_grad(set_to_none=True)
+        (painter_loss + config.diversity * lack).backward()
+        self.optimiser.step()
+        for parameter in self.judging:
+            parameter.requires_grad_(True)
+        self.steps += 1
+        self._average()
+        return {
+            "generator": float(painter_loss.detach()),
+            "discriminator": float(judge_loss.detach()),
+            "lack_of_diversity": float(lack.detach()),
+        }
+
+    def _condition(self, batch: int) -> Tensor | None:
+        if not self.config.condition:
+            return None
+        return self.discriminator.parts[0].condition(self.unit).expand(batch, -1)
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        keep = min(self.config.average, self.steps / (self.steps + 5))
+        for name, value in self.now().items():
+            self.averaged[name].lerp_(value, 1 - keep)
+
+    def paint(self, z: Tensor) -> Tensor:
+        """z: (B,Z) → pictures (B,3,R,R) in [-1,1] in the new class, by the weights of this moment."""
+        return synthesise(self.generator, z, self.embedding)
+
+    @torch.no_grad()
+    def show(self, z: Tensor) -> Tensor:
+        """As paint, by the moving average of the weights."""
+        kept = {name: value.detach().clone() for name, value in self.adapted.items()}
+        for name, value in self.adapted.items():
+            value.copy_(self.averaged[name])
+        shown = synthesise(self.generator, z, self.averaged["class"])
+        for name, value in self.adapted.items():
+            value.copy_(kept[name])
+        return shown
+
+
+def synthesise(generator: GanGenerator, z: Tensor, embedding: Tensor) -> Tensor:
+    """z: (B,Z), embedding: (E,) → (B,3,R,R) in [-1,1]."""
+    z = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
+    w = torch.cat([z, embedding.expand(len(z), -1)], dim=1)
+    return generator.synthesis(w[:, None].expand(-1, generator.layers, -1))
+
+
+def chosen(name: str, weights: str) -> bool:
+    """Whether a parameter of the generator is adapted."""
+    if weights == "none" or name == "embedding":
+        return False
+    return weights == "all" or any(part in name for part in _MODULATING)
+
+
+def _fresh(learner: Learner, generator: torch.Generator) -> SetHeads:
+    """Heads that have seen nothing, drawn from the generator; the mixing is the learner's."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**31, (), generator=generator)))
+        fresh = Learner(learner.config).judge
+    fresh.mixing = copy.deepcopy(learner.judge.mixing)
+    return fresh
