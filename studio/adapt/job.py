@@ -1,0 +1,213 @@
+"""The adaptation job: a generator of Progress, one step of both players an item, with a guard on the clock."""
+
+import copy
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from studio.adapt.methods import Method
+from studio.adapt.student import Student
+from studio.adapt.watch import Watch, Watched
+from studio.core.errors import InvalidRequest
+from studio.core.progress import Progress
+from studio.models.gan import GanGenerator
+from studio.models.learner import Learner
+
+FEWEST, MOST = 2, 20  # pictures
+SHOWN = 8  # seeds in a preview
+LOOKED_AT = 32  # samples by which an adaptation is watched
+SNAPSHOTS = 10  # kept, about evenly spaced over the budget
+FIRST_LOOKS = (0.03, 0.1)  # of the budget, before the even spacing
+RESERVE = 0.04  # of the budget, kept for the end
+Autocast = Callable[[], AbstractContextManager[object]]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """seconds: of wall-clock time, the guard's. steps: at most so many, None for as many as the time allows."""
+
+    seconds: float = 60.0
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.seconds <= 24 * 3600:
+            raise InvalidRequest(f"The budget must be above 0 and at most 86400 seconds; got {self.seconds}.")
+        if self.steps is not None and not 0 <= self.steps <= 100_000:
+            raise InvalidRequest(f"The steps must be from 0 to 100000; got {self.steps}.")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The state after some steps. tuned: adapted weights by name, fp16 on the CPU. embedding: (E,). pictures:
+    (SHOWN,3,R,R) uint8 of the fixed seeds. watched: what the samples showed."""
+
+    step: int
+    seconds: float
+    tuned: Mapping[str, Tensor] = field(repr=False)
+    embedding: Tensor = field(repr=False)
+    pictures: Tensor = field(repr=False)
+    watched: Watched
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """What an adaptation has come to. before: (SHOWN,3,R,R) uint8, the base's pictures of the same seeds. snapshots:
+    the first one before any step. best: the one to keep. start: (E,) the embedding at strength 0. stopped: why it
+    ended before its time, or "". curves: name → values, one an item of `at`, the steps."""
+
+    before: Tensor = field(repr=False)
+    start: Tensor = field(repr=False)
+    snapshots: tuple[Snapshot, ...] = ()
+    best: int = 0
+    stopped: str = ""
+    at: tuple[int, ...] = ()
+    curves: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
+
+    @property
+    def kept(self) -> Snapshot:
+        return self.snapshots[self.best]
+
+
+def adapt(
+    base: GanGenerator,
+    learner: Learner,
+    features: nn.Module,
+    pictures: Tensor,
+    method: Method,
+    budget: Budget,
+    seed: int = 0,
+    autocast: Autocast = nullcontext,
+) -> Generator[Progress[Adapted], None, None]:
+    """Adapt a generator to pictures (N,3,R,R) uint8. preview: the Adapted so far, on the items that bring a snapshot.
+
+    metrics: the losses, seconds and seconds_left. features: Lite0's, frozen. autocast: the precision of a step. The
+    base and the learner stay as they are. Close to cancel; what the last preview held is the picture so far.
+    """
+    if not FEWEST <= len(pictures) <= MOST:
+        raise InvalidRequest(f"Adaptation needs {FEWEST} to {MOST} pictures; got {len(pictures)}.")
+    began = time.monotonic()
+    yield from _adapt(base, learner, features, pictures, method, budget, seed, autocast, began)
+
+
+def _adapt(
+    base: GanGenerator,
+    learner: Learner,
+    features: nn.Module,
+    pictures: Tensor,
+    method: Method,
+    budget: Budget,
+    seed: int,
+    autocast: Autocast,
+    began: float,
+) -> Generator[Progress[Adapted], None, None]:
+    random = torch.Generator().manual_seed(seed)
+    with autocast():
+        student = Student(started(base, method, seed), learner, features, pictures, method.student, random)
+        z = torch.randn(LOOKED_AT, base.latent_dim, generator=torch.Generator().manual_seed(seed + 1))
+        observer = Observer(student, z.to(student.device), began)
+        done = observer.start(base)
+    limit = min((n for n in (budget.steps, method.steps) if n is not None), default=None)
+    looks = schedule(budget.seconds)
+    yield Progress(0, limit, _clock(began, budget), done, done if limit == 0 else None)
+    while limit is None or student.steps < limit:
+        with autocast():
+            losses = student.step()
+        elapsed = time.monotonic() - began
+        ending = elapsed >= budget.seconds * (1 - RESERVE) or student.steps == limit
+        due = ending or (bool(looks) and elapsed >= looks[0])
+        while looks and elapsed >= looks[0]:
+            looks.pop(0)
+        if due:
+            with autocast():
+                done = observer.look(done, losses)
+        ending = ending or bool(done.stopped)
+        preview = done if due else None
+        note = done.stopped if due else ""
+        metrics = {**losses, **_clock(began, budget)}
+        yield Progress(student.steps, limit, metrics, preview, done if ending else None, note)
+        if ending:
+            return
+
+
+def schedule(seconds: float) -> list[float]:
+    """When to look, in seconds from the beginning."""
+    even = [(k + 1) / (SNAPSHOTS - len(FIRST_LOOKS)) for k in range(SNAPSHOTS - len(FIRST_LOOKS) - 1)]
+    return [seconds * share for share in (*FIRST_LOOKS, *even)]
+
+
+def started(base: GanGenerator, method: Method, seed: int) -> GanGenerator:
+    """What a method begins with: the base, or one of its configuration with random weights."""
+    if not method.scratch:
+        return base
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        fresh = GanGenerator(base.config, base.class_count)
+    return fresh.eval().to(base.w_mean.device)
+
+
+class Observer:
+    """Looks at a student now and then, and keeps what it sees."""
+
+    def __init__(self, student: Student, z: Tensor, began: float) -> None:
+        self.student, self.z, self.began = student, z, began
+
+    @torch.no_grad()
+    def start(self, base: GanGenerator) -> Adapted:
+        """The first look, before any step."""
+        samples = self.student.show(self.z)
+        described = self._described(samples)
+        self.watch = Watch(self.student.unit[0].cpu(), described)
+        count = max(base.class_count, 1)
+        weights = torch.full((SHOWN, count), 1 / count, device=self.z.device) if base.class_count else None
+        before = shown(base(self.z[:SHOWN], weights))
+        first = Adapted(before, self.student.mean_embedding.cpu().clone())
+        return self._with(first, samples, described, {})
+
+    @torch.no_grad()
+    def look(self, done: Adapted, losses: Mapping[str, float]) -> Adapted:
+        """A further snapshot, and whether it is time to stop."""
+        samples = self.student.show(self.z)
+        return self._with(done, samples, self._described(samples), losses)
+
+    def _described(self, samples: Tensor) -> Tensor:
+        student = self.student
+        return student.encoder.unit(student.discriminator.describe(samples.float())).cpu()
+
+    def _with(self, done: Adapted, samples: Tensor, described: Tensor, losses: Mapping[str, float]) -> Adapted:
+        student, watched = self.student, self.watch.look(described)
+        tuned = {name: student.averaged[name].to("cpu", torch.float16) for name in student.adapted}
+        taken = Snapshot(
+            step=student.steps,
+            seconds=time.monotonic() - self.began,
+            tuned=tuned,
+            embedding=student.averaged["class"].cpu().clone(),
+            pictures=shown(samples[:SHOWN]),
+            watched=watched,
+        )
+        curves = {**losses, "novelty": watched.novelty, "diversity": watched.diversity}
+        longer = {name: (*done.curves.get(name, ()), value) for name, value in curves.items()}
+        snapshots, stopped = (*done.snapshots, taken), watched.verdict
+        best = done.best if stopped and done.snapshots else len(snapshots) - 1
+        return replace(
+            done, snapshots=snapshots, best=best, stopped=stopped, at=(*done.at, student.steps), curves=longer
+        )
+
+
+def shown(samples: Tensor) -> Tensor:
+    """(N,3,R,R) in [-1,1] → uint8 on the CPU."""
+    return samples.float().clamp(-1, 1).add(1).mul(127.5).round().to("cpu", torch.uint8)
+
+
+def tuned_state(base: GanGenerator, snapshot: Snapshot) -> dict[str, Tensor]:
+    """A snapshot's weights by name in float32, the base's where they have not changed."""
+    state = copy.copy(base.state_dict())
+    return {name: snapshot.tuned.get(name, value).to(value.dtype) for name, value in state.items()}
+
+
+def _clock(began: float, budget: Budget) -> dict[str, float]:
+    elapsed = time.monotonic() - began
+    return {"seconds": elapsed, "seconds_left": max(budget.seconds - elapsed, 0.0)}
