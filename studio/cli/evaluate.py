@@ -13,8 +13,8 @@ from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress, result_of
 
 if TYPE_CHECKING:
-    from studio.core.checkpoint import Checkpoint
     from studio.core.dataset import ImageSet
+    from studio.engine.opened import Opened
     from studio.evaluation.config import EvaluationConfig
     from studio.evaluation.report import Report
 
@@ -55,16 +55,14 @@ def evaluate(
     config = EvaluationConfig(tuple(features or ("vgg16",)), count, truncation, seed)
     wanted = parse.names(classes) or None
     library = Library(Settings.from_environment())
-    models = [(name, library.open(name)[1]) for name in dict.fromkeys((model, *(beside or ())))]
+    models = [(name, library.open(name)) for name in dict.fromkeys((model, *(beside or ())))]
     reference = read_dataset(data, EVALUATION_SIZE, wanted)
     training = read_dataset(train_data, EVALUATION_SIZE, wanted) if train_data else None
     for pictures in filter(None, (reference, training)):
         report_skipped(pictures)
     reports = {
-        Path(name).stem: run(
-            judge(checkpoint, reference, training, config, cache), f"judging {Path(name).stem}", as_json
-        )
-        for name, checkpoint in models
+        Path(name).stem: run(judge(opened, reference, training, config, cache), f"judging {Path(name).stem}", as_json)
+        for name, opened in models
     }
     if floor and training is not None:
         job = real_floor(reference, training, config, measure_novelty=True, cache=cache)
@@ -78,24 +76,24 @@ def evaluate(
 
 
 def judge(
-    checkpoint: "Checkpoint",
+    opened: "Opened",
     reference: "ImageSet",
     training: "ImageSet | None",
     config: "EvaluationConfig",
     cache: Path | None,
 ) -> "Iterable[Progress[Report]]":
-    """The evaluation of one checkpoint, which refuses the networks that its own training used."""
+    """The evaluation of one model, which refuses the networks that its own training used."""
     from studio.evaluation.evaluate import evaluate as evaluate_model
     from studio.evaluation.features import training_features
 
     return evaluate_model(
-        checkpoint.build(),
+        opened.build(),
         reference,
         training,
         config,
-        name=checkpoint.path.stem,
-        classes=checkpoint.classes,
-        training_features=training_features(checkpoint.provenance),
+        name=opened.path.stem,
+        classes=opened.classes,
+        training_features=[name for one in opened.checkpoints for name in training_features(one.provenance)],
         cache=cache,
     )
 

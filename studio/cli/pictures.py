@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or a checkpoint's path.")]
 Truncation = Annotated[float, typer.Option(help="0 the mean picture, 1 the whole variety, above 1 wilder.")]
 Classes = Annotated[str, typer.Option("--class", metavar="NAME=WEIGHT,…", help="A mixture of the model's classes.")]
+Adaptation = Annotated[float, typer.Option(help="Of an adapter: 0 paints as its base, 1 as learned, 2 twice as far.")]
 KeepRecipe = Annotated[bool | None, typer.Option("--recipe/--no-recipe", help="Put the request into each PNG.")]
 
 
@@ -38,6 +39,7 @@ def sample(
     count: Annotated[int, typer.Option(help="How many pictures.")] = 16,
     truncation: Truncation = 0.8,
     classes: Classes = "",
+    adaptation: Adaptation = 1.0,
     out: Annotated[Path | None, typer.Option(help="The folder for the PNGs; by default STUDIO_OUTPUTS.")] = None,
     recipe: KeepRecipe = None,
     as_json: Annotated[bool, Json] = False,
@@ -45,7 +47,14 @@ def sample(
     """Paint pictures, one PNG a seed."""
     from studio.engine import Engine, SampleRequest
 
-    request = SampleRequest(model=model, seed=seed, count=count, truncation=truncation, classes=parse.weights(classes))
+    request = SampleRequest(
+        model=model,
+        seed=seed,
+        count=count,
+        truncation=truncation,
+        adaptation=adaptation,
+        classes=parse.weights(classes),
+    )
     engine = Engine()
     folder = out if out is not None else engine.settings.outputs
     keep = engine.settings.keep_recipe if recipe is None else recipe
@@ -68,6 +77,7 @@ def walk(
     fps: Annotated[int, typer.Option(help="Frames a second.")] = 30,
     truncation: Truncation = 0.8,
     classes: Classes = "",
+    adaptation: Adaptation = 1.0,
     space: Annotated[str, typer.Option(help="Walk in w (styles) or z (noise).")] = "w",
     size: Annotated[int | None, typer.Option(help="Side of the film in pixels; by default the model's.")] = None,
     once: Annotated[bool, typer.Option("--once", help="End at the last key instead of closing the loop.")] = False,
@@ -82,6 +92,7 @@ def walk(
         frames=frames,
         fps=fps,
         truncation=truncation,
+        adaptation=adaptation,
         classes=parse.weights(classes),
         space=cast("Any", space),  # the request refuses what it does not know
         format=cast("Any", out.suffix.removeprefix(".").lower()),
@@ -129,7 +140,8 @@ def as_line(info: "ModelInfo") -> str:
     if info.error:
         return f"{info.name}: {info.error}"
     classes = f"; classes: {', '.join(info.classes)}" if info.classes else ""
-    return f"{info.name}: {info.kind}, {info.resolution} px, {info.parameters / 1e6:.1f} M parameters{classes}"
+    kind = f"{info.kind} of {info.base}" if info.base else info.kind
+    return f"{info.name}: {kind}, {info.resolution} px, {info.parameters / 1e6:.1f} M parameters{classes}"
 
 
 def as_record(info: "ModelInfo") -> dict[str, Any]:

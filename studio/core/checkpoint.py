@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from io import BufferedReader
+from io import BufferedReader, BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,10 @@ MAX_DEPTH = 8
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A valid checkpoint file, of which only the header has been kept. size: bytes. sha256: of the whole file."""
+    """A valid checkpoint file, of which only the header has been kept. size: bytes. sha256: of the whole file.
+
+    data: the whole file, where it lies in memory and not on a disk; path is then what to call it.
+    """
 
     path: Path
     kind: str
@@ -48,13 +51,11 @@ class Checkpoint:
     sha256: str
     size: int
     configuration: Any = field(repr=False, compare=False)  # config as the kind's own dataclass
+    data: bytes | None = field(default=None, repr=False, compare=False)
 
     def tensors(self) -> dict[str, Tensor]:
         """Every tensor by name, as stored (float16, bfloat16, float32 or int64), on the CPU."""
-        try:
-            data = self.path.read_bytes()
-        except OSError as error:
-            raise read_error(shown(self.path), error) from error
+        data = self.contents()
         if hashlib.sha256(data).hexdigest() != self.sha256:
             raise CheckpointError(f"{shown(self.path)} has changed since it was opened; open it again.")
         try:
@@ -65,6 +66,13 @@ class Checkpoint:
             if not bool(torch.isfinite(tensor).all()):
                 raise CheckpointError(f"{shown(self.path)} is damaged: {name} holds values that are not numbers.")
         return tensors
+
+    def contents(self) -> bytes:
+        """The whole file."""
+        try:
+            return self.path.read_bytes() if self.data is None else self.data
+        except OSError as error:
+            raise read_error(shown(self.path), error) from error
 
     def build(self) -> LatentModel:
         """The generator with its weights, as build_module. Raises CheckpointError where the kind is no generator."""
@@ -89,25 +97,34 @@ def load(path: Path | str) -> Checkpoint:
     return _open(Path(path), shown(path))
 
 
+def read(data: bytes, name: str) -> Checkpoint:
+    """As load, of a file that lies in memory. name: what to call it in a sentence."""
+    return dataclasses.replace(_read(BufferedReader(BytesIO(data)), Path(name), shown(name)), data=data)
+
+
 def _open(path: Path, name: str) -> Checkpoint:
     """As load. name: what to call the file in a sentence."""
     with open_file(path, name) as file:  # one handle: what is validated is what is hashed, though the name may move on
-        header = read_header(file, name, MAX_HEADER)
-        check_layout(name, header)
-        about = _about(name, header.metadata)
-        kind, configuration, classes = _check_about(name, about)
-        _check_tensors(name, header.entries, kind, configuration, len(classes))
-        return Checkpoint(
-            path=path,
-            kind=kind.name,
-            config=about["config"],
-            classes=classes,
-            provenance=about["provenance"],
-            metrics={key: float(value) for key, value in about["metrics"].items()},
-            sha256=_digest(name, file),
-            size=header.size,
-            configuration=configuration,
-        )
+        return _read(file, path, name)
+
+
+def _read(file: BufferedReader, path: Path, name: str) -> Checkpoint:
+    header = read_header(file, name, MAX_HEADER)
+    check_layout(name, header)
+    about = _about(name, header.metadata)
+    kind, configuration, classes = _check_about(name, about)
+    _check_tensors(name, header.entries, kind, configuration, len(classes))
+    return Checkpoint(
+        path=path,
+        kind=kind.name,
+        config=about["config"],
+        classes=classes,
+        provenance=about["provenance"],
+        metrics={key: float(value) for key, value in about["metrics"].items()},
+        sha256=_digest(name, file),
+        size=header.size,
+        configuration=configuration,
+    )
 
 
 def _about(name: str, metadata: Mapping[str, str]) -> dict[str, Any]:
@@ -141,10 +158,31 @@ def save(
     metrics: Mapping[str, float],
     dtype: torch.dtype = torch.float16,
 ) -> Checkpoint:
-    """Write a checkpoint and open it. config: the kind's configuration object, or its fields as a mapping.
+    """Write a checkpoint and open it, as pack. What ``load`` would refuse is refused here, before a file that is
+    already there is replaced."""
+    data = pack(
+        path, model, kind=kind, config=config, classes=classes, provenance=provenance, metrics=metrics, dtype=dtype
+    )
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(data)
+        checkpoint = _open(temporary, shown(path))
+    return dataclasses.replace(checkpoint, path=Path(path))
 
-    Floating tensors are stored as ``dtype``, integer buffers as they are. What ``load`` would refuse is refused here,
-    before a file that is already there is replaced.
+
+def pack(
+    path: Path | str,
+    model: nn.Module,
+    *,
+    kind: str,
+    config: Any,
+    classes: Sequence[str],
+    provenance: Mapping[str, Any],
+    metrics: Mapping[str, float],
+    dtype: torch.dtype = torch.float16,
+) -> bytes:
+    """The bytes of a checkpoint. config: the kind's configuration object, or its fields as a mapping.
+
+    Floating tensors are stored as ``dtype``, integer buffers as they are. path: what to call it in a sentence.
     """
     settings = dataclasses.asdict(config) if dataclasses.is_dataclass(config) else dict(config)  # type: ignore[arg-type]
     about = {
@@ -164,11 +202,7 @@ def save(
         raise CheckpointError(f"{shown(path)} is not saved: its description is not JSON ({error}).") from error
     _check_about(shown(path), about)
     stored = {name: _stored(path, name, tensor, dtype) for name, tensor in model.state_dict().items()}
-    data = safetensors.torch.save(stored, metadata={"atelier": text})
-    with atomic_write(path) as temporary:
-        temporary.write_bytes(data)
-        checkpoint = _open(temporary, shown(path))
-    return dataclasses.replace(checkpoint, path=Path(path))
+    return safetensors.torch.save(stored, metadata={"atelier": text})
 
 
 def _stored(path: Path | str, name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

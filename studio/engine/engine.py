@@ -12,14 +12,16 @@ from typing import Any, TypeVar
 import torch
 from PIL import Image
 
-from studio.core.checkpoint import Checkpoint
 from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress, result_of
 from studio.core.video import Frame, check_gif, open_video
 from studio.engine import recipes, walks
+from studio.engine.adapters import Adapters
 from studio.engine.device import Precision, Workers, choose_device
+from studio.engine.held import is_reference
 from studio.engine.library import Library
 from studio.engine.lineage import mixed, settle
+from studio.engine.opened import Opened, Workbench
 from studio.engine.painter import Painter
 from studio.engine.pictures import Pictures
 from studio.engine.requests import ClassesRequest, Picture, SampleRequest, Seeded, WalkRequest, as_picture
@@ -30,6 +32,7 @@ from studio.engine.styled import RestoredStyle, Styled, Variants
 from studio.engine.stylist import Stylist
 from studio.engine.turns import Turns
 from studio.latent.mixing import layer_slices
+from studio.models.adapter import Adapter
 from studio.settings import Settings
 from studio.style.similarity import SIMILARITIES
 
@@ -48,7 +51,9 @@ class Engine:
         self.settings = Settings.from_environment() if settings is None else settings
         self._library = Library(self.settings)
         self._turns = Turns()
-        self._loaded: OrderedDict[str, Painter] = OrderedDict()  # by sha256, the least recently used first
+        self._adapters = Adapters(self.settings, self._library)
+        self._bench = Workbench()
+        self._loaded: OrderedDict[str, Painter] = OrderedDict()  # by Opened.key, the least recently used first
         self._stylist = Stylist(self.settings, StyleShelf(self._library, self._device), self._whole)
 
     @cached_property
@@ -65,27 +70,26 @@ class Engine:
         return [self._library.describe(name, path) for name, path in self._library.paths().items()]
 
     def info(self, model: str) -> ModelInfo:
-        """One model, by name or path. Raises UnknownName, or CheckpointError where its file cannot be used."""
-        name, opened = self._library.open(model)
-        return self._library.describe(name, opened.path)
+        """One model, by name, path or reference. Raises UnknownName, or CheckpointError where it cannot be used."""
+        return self._library.info(model)
 
     def sample(self, request: SampleRequest) -> Job[list[Sample]]:
         """Pictures. preview: the Samples so far."""
-        name, opened = self._library.open(request.model)
+        opened = self._library.open(request.model).at(request.adaptation)
         pictures = self._settled(request.all_pictures(), request.classes, opened)
-        recipe = recipes.recipes(request, name, opened.sha256)
+        recipe = _recipes(request, opened)
         return self._paint(opened, pictures, request.truncation, recipe, list)
 
     def classes(self, request: ClassesRequest) -> Job[ClassGrid]:
         """A row of pictures for each class. preview: the Samples so far, row by row."""
-        name, opened = self._library.open(request.model)
+        opened = self._library.open(request.model).at(request.adaptation)
         if not opened.classes:
-            raise InvalidRequest(f"The model {name!r} has no classes; choose one that has, or sample it.")
+            raise InvalidRequest(f"The model {opened.name!r} has no classes; choose one that has, or sample it.")
         rows = request.classes or opened.classes
         seeds = tuple(range(request.seed, request.seed + request.count))
         wanted = [Seeded(seed=seed, classes={row: 1.0}) for row in rows for seed in seeds]
         pictures = self._settled(wanted, {}, opened)
-        recipe = recipes.recipes(request, name, opened.sha256)
+        recipe = _recipes(request, opened)
 
         def grid(samples: Sequence[Sample]) -> ClassGrid:
             starts = range(0, len(samples), len(seeds))
@@ -95,7 +99,7 @@ class Engine:
 
     def walk(self, request: WalkRequest, out: Path | str | None = None) -> Job[Path]:
         """A film. preview: the frame last made. out: its file, else one in the outputs folder named by the request."""
-        name, opened = self._library.open(request.model)
+        opened = self._library.open(request.model).at(request.adaptation)
         side = request.size or self._library.resolution(opened)
         if request.frames > self.settings.max_frames:
             raise InvalidRequest(f"A walk may have at most {self.settings.max_frames} frames; got {request.frames}.")
@@ -106,7 +110,7 @@ class Engine:
         keys = self._settled(request.keys(), request.classes, opened)
         if request.space == "z" and any(map(mixed, keys)):
             raise InvalidRequest("A mix of two pictures has no single place in z; walk in w instead.")
-        path = self.settings.outputs / _film_name(name, opened, request) if out is None else Path(out)
+        path = self.settings.outputs / _film_name(opened, request) if out is None else Path(out)
         if path.suffix.lower() != f".{request.format}":
             raise InvalidRequest(f"The film's file must end in .{request.format}; got {path.name[:80]!r}.")
         return self._film(opened, keys, request, path)
@@ -118,10 +122,15 @@ class Engine:
         *,
         truncation: float = 0.8,
         classes: Mapping[str, float] | None = None,
+        adaptation: float = 1.0,
     ) -> Sample:
         """One picture, from a seed or a lineage."""
         request = SampleRequest(
-            model=model, pictures=(as_picture(picture),), truncation=truncation, classes=classes or {}
+            model=model,
+            pictures=(as_picture(picture),),
+            truncation=truncation,
+            classes=classes or {},
+            adaptation=adaptation,
         )
         return result_of(self.sample(request))[0]
 
@@ -169,24 +178,55 @@ class Engine:
         """Whether the models of style transfer are there."""
         return self._stylist.shelf.complete
 
-    def restore(self, recipe: Mapping[str, Any]) -> Restored | RestoredStyle:
-        """The request that a picture's recipe holds, validated as a stranger's. Raises a StudioError."""
+    def hold(
+        self,
+        adapter: Adapter,
+        name: str,
+        provenance: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+    ) -> str:
+        """Keep an adapter in memory, among those used last. name: of the artist's class. → its reference, which stands
+        for a model's name wherever one does; nobody can guess it, and models() does not list it."""
+        return self._adapters.hold(adapter, name, provenance or {}, metrics or {})
+
+    def adopt(self, file: Path | str | bytes) -> str:
+        """Validate a stranger's adapter file and hold it. → its reference. Raises CheckpointError."""
+        return self._adapters.adopt(file)
+
+    def keep(self, model: str, name: str, overwrite: bool = False) -> ModelInfo:
+        """Write an adapter, named or held, into the artist's library under a name."""
+        return self._adapters.keep(model, name, overwrite)
+
+    def export(self, model: str) -> bytes:
+        """The file of an adapter, named or held."""
+        return self._adapters.export(model)
+
+    def own_pictures(self, model: str) -> tuple[Image.Image, ...]:
+        """Small copies of the pictures that an adapter, named or held, learned from."""
+        return self._adapters.own_pictures(model)
+
+    def restore(self, recipe: Mapping[str, Any], held: Sequence[str] = ()) -> Restored | RestoredStyle:
+        """The request that a picture's recipe holds, validated as a stranger's. Raises a StudioError.
+
+        held: references of the adapters that may have made it, besides the models that all can see.
+        """
         if recipe.get("verb") == "stylize":
             return self._stylist.restore(recipe)
-        return recipes.restore(recipe, self.models())
+        with_held = [self.info(model) for model in held if is_reference(model) and model in self._library.held]
+        return recipes.restore(recipe, [*self.models(), *with_held])
 
-    def _settled(self, pictures: Sequence[Picture], fallback: Mapping[str, float], opened: Checkpoint) -> list[Picture]:
+    def _settled(self, pictures: Sequence[Picture], fallback: Mapping[str, float], opened: Opened) -> list[Picture]:
         """The pictures with their classes explicit, or one sentence that says what the model cannot do."""
         if len(pictures) > self.settings.max_count:
             raise InvalidRequest(f"At most {self.settings.max_count} pictures at once; got {len(pictures)}.")
-        settled = [settle(picture, fallback, opened.classes) for picture in pictures]
+        settled = [settle(picture, fallback or opened.default, opened.classes) for picture in pictures]
         if any(map(mixed, settled)):
             layer_slices(self._library.layers(opened))  # a model of one layer cannot mix
         return settled
 
     def _paint(
         self,
-        opened: Checkpoint,
+        opened: Opened,
         pictures: Sequence[Picture],
         psi: float,
         recipe: Callable[[Picture], dict[str, Any]],
@@ -202,7 +242,7 @@ class Engine:
             done = len(samples) == len(pictures)
             yield Progress(len(samples), len(pictures), preview=samples[:], result=finish(samples) if done else None)
 
-    def _film(self, opened: Checkpoint, keys: Sequence[Picture], request: WalkRequest, path: Path) -> Job[Path]:
+    def _film(self, opened: Opened, keys: Sequence[Picture], request: WalkRequest, path: Path) -> Job[Path]:
         route: walks.Route | None = None
         frames: list[Frame] = []
         done = 0
@@ -225,25 +265,31 @@ class Engine:
             return self.hardware[0].whole(job, *values)
 
     @contextmanager
-    def _step(self, opened: Checkpoint) -> Generator[tuple[Painter, Workers], None, None]:
+    def _step(self, opened: Opened) -> Generator[tuple[Painter, Workers], None, None]:
         """One turn on the device, with the model loaded."""
         with self._turns:
             workers, precision = self.hardware
             yield self._painter(opened, workers, precision), workers
 
-    def _painter(self, opened: Checkpoint, workers: Workers, precision: Precision) -> Painter:
+    def _painter(self, opened: Opened, workers: Workers, precision: Precision) -> Painter:
         """The model from memory or from its file; the least recently used ones make room."""
-        painter = self._loaded.pop(opened.sha256, None)
+        painter = self._loaded.pop(opened.key, None)
         if painter is None:
-            painter = workers.map(lambda checkpoint: Painter(checkpoint, precision), [opened])[0]
+            build = partial(opened.build, self._bench.load)
+            painter = workers.map(lambda make: Painter(make(), opened.classes, precision), [build])[0]
             workers.map(precision.probe, [painter.model])
-        self._loaded[opened.sha256] = painter
+        self._loaded[opened.key] = painter
         while len(self._loaded) > 1 and sum(p.bytes for p in self._loaded.values()) > self.settings.cache_bytes:
             self._loaded.popitem(last=False)
         return painter
 
 
-def _film_name(name: str, opened: Checkpoint, request: WalkRequest) -> str:
+def _recipes(request: SampleRequest | ClassesRequest, opened: Opened) -> Callable[[Picture], dict[str, Any]]:
+    base = None if opened.base is None else opened.base.sha256
+    return recipes.recipes(request, opened.name, opened.sha256, base)
+
+
+def _film_name(opened: Opened, request: WalkRequest) -> str:
     """The same request of the same model has the same file."""
     text = json.dumps([opened.sha256, request.to_json()], sort_keys=True)
-    return f"{name}-walk-{hashlib.sha256(text.encode()).hexdigest()[:12]}.{request.format}"
+    return f"{opened.name}-walk-{hashlib.sha256(text.encode()).hexdigest()[:12]}.{request.format}"

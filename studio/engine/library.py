@@ -10,9 +10,13 @@ import torch
 
 from studio.core import checkpoint
 from studio.core.checkpoint import SUFFIX, Checkpoint
-from studio.core.errors import StudioError, UnknownName
+from studio.core.errors import CheckpointError, StudioError, UnknownName
+from studio.core.files import shown
 from studio.core.kinds import MODEL_KINDS
+from studio.engine.held import Held, is_reference
+from studio.engine.opened import Opened
 from studio.engine.results import ModelInfo
+from studio.models.adapter import KIND as ADAPTER
 from studio.settings import Settings
 
 MAX_CARD = 64 << 10  # bytes
@@ -24,6 +28,7 @@ class Library:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.held = Held()
         self._guard = threading.Lock()
         self._opened: dict[Path, tuple[_Stamp, Checkpoint]] = {}
         self._shapes: dict[str, tuple[int, int, int]] = {}
@@ -40,22 +45,61 @@ class Library:
         return {name: file for name, file in found.items() if self._may_paint(file)}
 
     def _may_paint(self, file: Path) -> bool:
-        """Whether a file holds a generator, or nothing that can be opened."""
+        """Whether a file holds a generator, an adapter, or nothing that can be opened."""
         with suppress(StudioError):
-            return MODEL_KINDS[self._open(file).kind].latent
+            kind = self._open(file).kind
+            return kind == ADAPTER or MODEL_KINDS[kind].latent
         return True
 
-    def open(self, model: str) -> tuple[str, Checkpoint]:
-        """The model's name and checkpoint. Raises UnknownName, or CheckpointError where the file is not usable."""
+    def open(self, model: str) -> Opened:
+        """A model by its name, by its path or by the reference of a held adapter, with its base where it has one.
+
+        Raises UnknownName, or CheckpointError where the file is not usable.
+        """
+        if is_reference(model):
+            checkpoint = self.held.get(model)
+            return self.whole(_plain(checkpoint.classes[0]), checkpoint)
+        name, path = self._place(model)
+        return self.whole(name, self._open(path))
+
+    def _place(self, model: str) -> tuple[str, Path]:
+        """The name and the file of a model that is not held in memory."""
         paths = self.paths()
         if model in paths:
-            return model, self._open(paths[model])
+            return model, paths[model]
         if self._settings.allow_paths and _is_path(model):
             path = Path(model)
             with suppress(RuntimeError):  # the home folder of nobody
                 path = path.expanduser()
-            return path.stem, self._open(path)
+            return path.stem, path
         raise UnknownName("model", model, tuple(paths))
+
+    def whole(self, name: str, found: Checkpoint) -> Opened:
+        """A checkpoint with all that it needs to paint. Raises CheckpointError where an adapter's base is not here."""
+        if found.kind != ADAPTER:
+            return Opened(name, found)
+        config, what = found.configuration, shown(found.path)
+        base = self._base(config.base_name, config.base)
+        if base is None:
+            here = any(file.stem == config.base_name for file in self.paths().values())
+            raise CheckpointError(
+                f"{what} needs its base {config.base_name!r} with the sha256 {config.base[:12]}…, "
+                + ("and the one here is another; put that one back." if here else "which is not here; add its file.")
+            )
+        if (base.kind, base.configuration, len(base.classes)) != ("gan", config.gan, config.base_classes):
+            raise CheckpointError(f"{what} does not fit its base {config.base_name!r}: their sizes are not the same.")
+        if found.classes[0] in base.classes:
+            raise CheckpointError(f"{what} names its class {found.classes[0]!r}, as its base names one of its own.")
+        return Opened(name, found, base)
+
+    def _base(self, name: str, sha256: str) -> Checkpoint | None:
+        """The file of this content, which most likely has this name; None where there is none."""
+        for file in sorted(self.paths().values(), key=lambda file: file.stem != name):
+            with suppress(StudioError):
+                found = self._open(file)
+                if found.sha256 == sha256:
+                    return found
+        return None
 
     def part(self, name: str) -> Checkpoint | None:
         """A model that paints with others, by its file's name; None where neither folder has it."""
@@ -67,29 +111,42 @@ class Library:
 
     def describe(self, name: str, path: Path) -> ModelInfo:
         """What a file is, or why it cannot be used."""
+        base = ""
         try:
-            opened = self._open(path)
-            resolution, layers, parameters = self._shape(opened)
+            found = self._open(path)
+            base = found.configuration.base_name if found.kind == ADAPTER else ""
+            return self._info(name, self.whole(name, found))
         except StudioError as error:
-            return ModelInfo(name=name, path=path, error=str(error))
+            return ModelInfo(name=name, path=path, error=str(error), base=base)
+
+    def info(self, model: str) -> ModelInfo:
+        """What a model is, by name, path or reference. Raises as open."""
+        opened = self.open(model)
+        return self._info(model if is_reference(model) else opened.name, opened)
+
+    def _info(self, name: str, opened: Opened) -> ModelInfo:
+        resolution, layers, parameters = self._shape(opened)
         return ModelInfo(
             name=name,
-            path=path,
-            kind=opened.kind,
+            path=opened.path,
+            kind=opened.checkpoint.kind,
             resolution=resolution,
             classes=opened.classes,
             layers=layers,
             parameters=parameters,
             sha256=opened.sha256,
-            metrics=opened.metrics,
-            card=_card(path),
+            metrics=opened.checkpoint.metrics,
+            card=_card(opened.path),
+            title=opened.name,
+            base="" if opened.base is None else opened.base.path.stem,
+            base_sha256="" if opened.base is None else opened.base.sha256,
         )
 
-    def layers(self, opened: Checkpoint) -> int:
+    def layers(self, opened: Opened) -> int:
         """Styles a picture of the model."""
         return self._shape(opened)[1]
 
-    def resolution(self, opened: Checkpoint) -> int:
+    def resolution(self, opened: Opened) -> int:
         """Side of the model's pictures in pixels."""
         return self._shape(opened)[0]
 
@@ -105,14 +162,15 @@ class Library:
                 self._opened[path] = (stamp, opened)
         return opened
 
-    def _shape(self, opened: Checkpoint) -> tuple[int, int, int]:
-        """(resolution, layers, parameters), from a model without weights."""
-        shape = self._shapes.get(opened.sha256)
+    def _shape(self, opened: Opened) -> tuple[int, int, int]:
+        """(resolution, layers, parameters), from a model without weights; an adapter's are its base's."""
+        found = opened.base or opened.checkpoint
+        shape = self._shapes.get(found.sha256)
         if shape is None:
             with torch.device("meta"):
-                model = MODEL_KINDS[opened.kind].generator(opened.configuration, len(opened.classes))
+                model = MODEL_KINDS[found.kind].generator(found.configuration, len(found.classes))
             shape = (model.resolution, model.layers, sum(tensor.numel() for tensor in model.parameters()))
-            self._shapes[opened.sha256] = shape
+            self._shapes[found.sha256] = shape
         return shape
 
 
@@ -126,6 +184,11 @@ def _files(folder: Path) -> list[Path]:
 
 def _is_path(model: str) -> bool:
     return model.endswith(SUFFIX) or "/" in model or os.sep in model
+
+
+def _plain(name: str) -> str:
+    """A class's name as part of a file's name."""
+    return "".join(letter if letter.isalnum() or letter in " -_" else "-" for letter in name).strip() or "adapter"
 
 
 def _stamp(path: Path) -> _Stamp | None:

@@ -1,9 +1,10 @@
 """A loaded model that paints: from lineage to w to pixels, one picture at a time, the same bits every time."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
-from studio.core.checkpoint import Checkpoint
 from studio.core.images import to_uint8
 from studio.core.kinds import LatentModel
 from studio.core.video import Frame
@@ -17,10 +18,10 @@ from studio.latent.truncation import class_mean, truncate
 class Painter:
     """Call its methods on a worker of the device only: with several threads of torch the last bits would change."""
 
-    def __init__(self, checkpoint: Checkpoint, precision: Precision) -> None:
+    def __init__(self, model: LatentModel, classes: Sequence[str], precision: Precision) -> None:
         self.device = precision.device
-        self.classes = checkpoint.classes
-        self.model = _ready(checkpoint.build(), self.device)
+        self.classes = classes
+        self.model = _ready(model, self.device)
         self.bytes = _bytes(self.model)
         self._precision = precision
 

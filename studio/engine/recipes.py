@@ -6,6 +6,7 @@ from typing import Any
 
 import studio
 from studio.core.errors import InvalidRequest, UnknownName
+from studio.engine.held import is_reference
 from studio.engine.requests import ClassesRequest, Picture, SampleRequest, as_picture, refuse_deep
 from studio.engine.results import ModelInfo, Restored
 
@@ -14,11 +15,14 @@ REQUESTS: Mapping[str, type[SampleRequest] | type[ClassesRequest]] = {
     "classes": ClassesRequest,
 }
 KEYS = ("atelier", "verb", "model", "sha256", "request", "picture")
+BASE = "base"  # of an adapter's pictures alone
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
-def recipes(request: SampleRequest | ClassesRequest, name: str, sha256: str) -> Callable[[Picture], dict[str, Any]]:
-    """A function from a picture of the request to its recipe.
+def recipes(
+    request: SampleRequest | ClassesRequest, name: str, sha256: str, base: str | None = None
+) -> Callable[[Picture], dict[str, Any]]:
+    """A function from a picture of the request to its recipe. base: sha256 of an adapter's base.
 
     The recipe names the model, never its path. Of a request that lists pictures it keeps the one alone.
     """
@@ -30,13 +34,14 @@ def recipes(request: SampleRequest | ClassesRequest, name: str, sha256: str) -> 
         lineage = picture.model_dump(mode="json")
         settings = {**plain, "pictures": [lineage]} if listed else plain
         values = (studio.__version__, verb, name, sha256, settings, lineage)
-        return dict(zip(KEYS, values, strict=True))
+        return {**dict(zip(KEYS, values, strict=True)), **({} if base is None else {BASE: base})}
 
     return recipe
 
 
 def restore(recipe: Mapping[str, Any], models: Iterable[ModelInfo]) -> Restored:
     """What an untrusted recipe asks for, with a model of ours: the one of the same content, else of the same name.
+    A held adapter is found by its content alone.
 
     Raises InvalidRequest, one sentence, for what is no recipe of ours, UnknownName where no model fits.
     """
@@ -47,23 +52,31 @@ def restore(recipe: Mapping[str, Any], models: Iterable[ModelInfo]) -> Restored:
     verb, name, sha256 = recipe["verb"], recipe["model"], recipe["sha256"]
     if not isinstance(verb, str) or verb not in REQUESTS:
         raise UnknownName("kind of recipe", verb, tuple(REQUESTS))
-    if not isinstance(name, str) or not isinstance(sha256, str) or not _HASH.fullmatch(sha256):
+    base = recipe.get(BASE, "0" * 64)
+    if not isinstance(name, str) or not all(isinstance(text, str) and _HASH.fullmatch(text) for text in (sha256, base)):
         raise InvalidRequest("The recipe does not say which model made the picture; choose the settings by hand.")
     if not isinstance(recipe["request"], Mapping) or not all(isinstance(key, str) for key in recipe["request"]):
         raise InvalidRequest("The recipe holds no request; choose the settings by hand.")
-    model, notice = _find(name, sha256, models)
+    model, notice = _find(name, sha256, base, models)
     request = REQUESTS[verb](**{**recipe["request"], "model": model})
     return Restored(request=request, picture=as_picture(recipe["picture"]), notice=notice)
 
 
-def _find(name: str, sha256: str, models: Iterable[ModelInfo]) -> tuple[str, str | None]:
+def _find(name: str, sha256: str, base: str, models: Iterable[ModelInfo]) -> tuple[str, str | None]:
     """The model to use, and a sentence where it is not the very same."""
-    usable = [info for info in models if info.error is None]
-    same = [info.name for info in usable if info.sha256 == sha256]
-    if name in same:
-        return name, None
+    known = list(models)
+    usable = [info for info in known if info.error is None]
+    same = [info for info in usable if info.sha256 == sha256]
+    exact = next((info for info in same if name in (info.name, info.title)), None)
+    if exact is not None:
+        return exact.name, None
     if same:
-        return same[0], f"The model {name[:80]!r} of this picture is called {same[0]!r} here."
-    if any(info.name == name for info in usable):
-        return name, f"The model {name!r} has changed since this picture was made, so the picture may differ."
-    raise UnknownName("model", name, tuple(info.name for info in usable))
+        return same[0].name, f"The model {name[:80]!r} of this picture is called {same[0].name!r} here."
+    changed = next((info for info in usable if info.name == name), None)
+    if changed is not None:
+        what = f"base {changed.base!r} of the model" if changed.base and changed.base_sha256 != base else "model"
+        return name, f"The {what} {name!r} has changed since this picture was made, so the picture may differ."
+    error = next((info.error for info in known if info.name == name and info.base), None)
+    if error is not None:
+        raise InvalidRequest(error)
+    raise UnknownName("model", name, tuple(info.name for info in usable if not is_reference(info.name)))

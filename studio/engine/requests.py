@@ -26,6 +26,7 @@ from pydantic import (
 from studio.core.errors import InvalidRequest
 from studio.engine.sentences import number, sentence, whole
 from studio.latent.seeds import MAX_SEED
+from studio.models.adapter import MAX_STRENGTH
 
 MAX_DEPTH = 8  # pictures within pictures
 MAX_PARTS = 32  # pictures in all that one picture's lineage may name
@@ -37,6 +38,7 @@ MAX_CLASSES = 256
 Seed: TypeAlias = Annotated[int, BeforeValidator(whole(0, MAX_SEED))]
 Count: TypeAlias = Annotated[int, BeforeValidator(whole(1, MAX_PICTURES))]
 Truncation: TypeAlias = Annotated[float, BeforeValidator(number(0, 2))]
+Adaptation: TypeAlias = Annotated[float, BeforeValidator(number(0, MAX_STRENGTH))]
 Radius: TypeAlias = Annotated[float, BeforeValidator(number(0, 1))]
 Weight: TypeAlias = Annotated[float, BeforeValidator(number(0, 1000))]
 ModelName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
@@ -175,10 +177,19 @@ def refuse_deep(value: Any) -> None:
 
 
 class _Request(Strict):
-    """model: a name or, in the local profile, a path. truncation: ψ, 0 the mean picture, 1 none, above 1 wilder."""
+    """model: a name, the reference of a held adapter or, in the local profile, a path. truncation: ψ, 0 the mean
+    picture, 1 none, above 1 wilder. adaptation: s, strength of an adapter's weights, 0 its base's, 1 as learned."""
 
     model: ModelName
     truncation: Truncation = 0.8
+    adaptation: Adaptation = 1.0
+
+    @model_serializer(mode="wrap")
+    def _without_plain_adaptation(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        values: dict[str, Any] = handler(self)
+        if self.adaptation == 1:
+            values.pop("adaptation", None)
+        return values
 
     def to_json(self) -> dict[str, Any]:
         """The request as plain JSON values; ``type(request)(**request.to_json()) == request``."""

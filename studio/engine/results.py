@@ -16,6 +16,8 @@ class ModelInfo:
     """A row of the list of models. error: why the file cannot be used, else None; then what describes it is empty.
 
     resolution: side in px. layers: styles a picture; 1 means that styles cannot be mixed. card: its text, Markdown.
+    title: what people call it, which for a held adapter is not its name. base: the name of an adapter's base, known
+    also where it cannot be used; "" for others. An adapter's own class is the last of its classes.
     """
 
     name: str
@@ -29,6 +31,9 @@ class ModelInfo:
     sha256: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
     card: str | None = None
+    title: str = ""
+    base: str = ""
+    base_sha256: str = ""
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,12 @@ def _head() -> dict[str, Any]:
     return parts
 
 
-ABOUT = "previous about kind mixture partner partner_view class_grid class_grid_view class_none class_route"
+ABOUT = (
+    "previous about kind mixture partner partner_view class_grid class_grid_view class_none class_route "
+    "adaptation class_adaptation"
+)
 PAINTED_STRIP = f"{explore.PAINTED} strip strip_view"
-EXPLORED = "tabs kind seed lock truncation"
+EXPLORED = "tabs kind seed lock truncation adaptation"
 RESTORED = (
     f"model {ABOUT} tables tabs lock count truncation {PAINTED_STRIP} "
     "class_lock class_count class_truncation class_seed class_stage class_status "

@@ -8,7 +8,7 @@ from studio.settings import Settings
 from studio.ui import film
 from studio.ui.assets import script
 from studio.ui.classes_jobs import ClassesJobs
-from studio.ui.explore import picture_box, run_row, seed_row, to_style_buttons, truncation_slider
+from studio.ui.explore import adaptation_slider, picture_box, run_row, seed_row, to_style_buttons, truncation_slider
 from studio.ui.film import FilmJobs
 from studio.ui.handlers import FILM, LIVE, WORK, Parts, connect, status
 
@@ -51,6 +51,7 @@ def _rail(settings: Settings) -> dict[str, Any]:
         elem_classes="rest-class_repaint",
     )
     parts["truncation"] = truncation_slider("class_repaint")
+    parts["adaptation"] = adaptation_slider("class_repaint")
     mixture = gr.HTML(
         {"weights": {}},
         html_template=MIXER,
@@ -103,7 +104,7 @@ def wire(parts: Parts, jobs: ClassesJobs, films: FilmJobs) -> list[Any]:
         connect(parts["class_seed"].submit, jobs.repaint, parts, HANG, **GRID),
         connect(parts["class_walk_button"].click, films.through_classes, parts, film.SHOW, **tab, **FILM),
     ]
-    for trigger in (parts["mixture"].blend, parts["class_truncation"].input):
+    for trigger in (parts["mixture"].blend, parts["class_truncation"].input, parts["class_adaptation"].input):
         connect(trigger, jobs.live, parts, "stage status", cancels=[settled], **tab, **LIVE)
     picked = "seed lock mixture stage"
     connect(parts["class_grid_view"].pick, jobs.pick, parts, picked, trigger_mode="multiple", **tab)

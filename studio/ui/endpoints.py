@@ -26,6 +26,7 @@ SCHEMAS: Mapping[str, dict[str, Any]] = {
     "seed": {"type": "integer"},
     "count": {"type": "integer"},
     "truncation": {"type": "number"},
+    "adaptation": {"type": "number"},
     "classes": {"description": 'Weights as {"landscape": 0.7, "seascape": 0.3} or as "landscape=0.7,seascape=0.3".'},
     "rows": {"description": 'Names as ["landscape", "seascape"] or as "landscape,seascape"; none for all.'},
     "seeds": {"description": 'Seeds as [1, 2, 3] or as "1,2,3".'},
@@ -85,7 +86,7 @@ def _endpoint(
 def _models(engine: Engine) -> Callable[[], Iterator[list[dict[str, Any]]]]:
     def models() -> Iterator[list[dict[str, Any]]]:
         """The models on the shelf; one that cannot be used says why in "error"."""
-        facts = ("name", "error", "kind", "resolution", "classes", "layers", "parameters", "sha256", "metrics")
+        facts = ("name", "error", "kind", "resolution", "classes", "layers", "parameters", "sha256", "metrics", "base")
         yield [{fact: _plain(getattr(info, fact)) for fact in facts} for info in engine.models()]
 
     return models
@@ -93,10 +94,12 @@ def _models(engine: Engine) -> Callable[[], Iterator[list[dict[str, Any]]]]:
 
 def _sample(engine: Engine) -> Callable[..., Iterator[list[str]]]:
     def sample(
-        model: Raw, seed: Raw = 0, count: Raw = 16, truncation: Raw = 0.8, classes: Raw = ""
+        model: Raw, seed: Raw = 0, count: Raw = 16, truncation: Raw = 0.8, classes: Raw = "", adaptation: Raw = 1.0
     ) -> Iterator[list[str]]:
         """Pictures of the seeds seed … seed + count − 1 as PNG files that carry their recipe, more with each step."""
-        request = SampleRequest(model=model, seed=seed, count=count, truncation=truncation, classes=_weights(classes))
+        request = SampleRequest(
+            model=model, seed=seed, count=count, truncation=truncation, adaptation=adaptation, classes=_weights(classes)
+        )
         folder, files = _folder(), list[str]()
         for progress in engine.sample(request):
             for item in progress.preview[len(files) :]:
@@ -119,6 +122,7 @@ def _walk(engine: Engine) -> Callable[..., Iterator[str | None]]:
         space: Raw = "w",
         format: Raw = "mp4",  # noqa: A002 - the request's own name for it
         loop: Raw = True,
+        adaptation: Raw = 1.0,
     ) -> Iterator[str | None]:
         """A film through the pictures of the seeds. Nothing comes while it is made, the file at the end."""
         request = WalkRequest(
@@ -127,6 +131,7 @@ def _walk(engine: Engine) -> Callable[..., Iterator[str | None]]:
             frames=frames,
             fps=fps,
             truncation=truncation,
+            adaptation=adaptation,
             classes=_weights(classes),
             space=space,
             format=format,
@@ -140,11 +145,13 @@ def _walk(engine: Engine) -> Callable[..., Iterator[str | None]]:
 
 def _classes(engine: Engine) -> Callable[..., Iterator[str | None]]:
     def classes(
-        model: Raw, seed: Raw = 0, count: Raw = 8, truncation: Raw = 0.8, classes: Raw = ""
+        model: Raw, seed: Raw = 0, count: Raw = 8, truncation: Raw = 0.8, classes: Raw = "", adaptation: Raw = 1.0
     ) -> Iterator[str | None]:
         """A labelled sheet, classes × seeds, as a PNG that carries its recipe."""
         rows = words.names(classes) if isinstance(classes, str) else classes
-        request = ClassesRequest(model=model, seed=seed, count=count, truncation=truncation, classes=rows)
+        request = ClassesRequest(
+            model=model, seed=seed, count=count, truncation=truncation, adaptation=adaptation, classes=rows
+        )
         for progress in engine.classes(request):
             if progress.result is None:
                 yield None

@@ -77,6 +77,20 @@ def truncation_slider(rest: str) -> Any:
     )
 
 
+def adaptation_slider(rest: str) -> Any:
+    """An adapter's strength, shown where the model is one. rest: what follows when it rests."""
+    return gr.Slider(
+        0,
+        2,
+        1.0,
+        step=0.05,
+        label="Adaptation",
+        info="0 paints as its base, 1 as learned, 2 goes twice as far.",
+        buttons=[],
+        elem_classes=f"rest-{rest} adaptation",
+    )
+
+
 def to_style_buttons() -> dict[str, Any]:
     """The buttons that send the current picture to the Style tab."""
     return {
@@ -97,6 +111,7 @@ def _rail(settings: Settings) -> dict[str, Any]:
         elem_classes="rest-repaint",
     )
     parts["truncation"] = truncation_slider("settle")
+    parts["adaptation"] = adaptation_slider("settle")
     parts["kind"] = gr.Dropdown([("Any, by seed", shelf.ANY)], value=shelf.ANY, label="Class", filterable=False)
     parts |= run_row("Paint")
     parts["status"] = gr.HTML(status(), elem_classes="status-box")
@@ -168,7 +183,7 @@ def wire(parts: Parts, jobs: ExploreJobs, films: FilmJobs) -> list[Any]:
         connect(parts["vary_button"].click, jobs.vary, parts, HANG, **WALL),
         connect(parts["walk_button"].click, films.through_pictures, parts, film.SHOW, **FILM),
     ]
-    for name in ("truncation", "radius", "groups"):
+    for name in ("truncation", "adaptation", "radius", "groups"):
         connect(parts[name].input, jobs.live, parts, "stage", cancels=[settled], **LIVE)
     _clicks(parts, jobs)
     return long

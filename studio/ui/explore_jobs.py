@@ -11,9 +11,10 @@ from studio.engine import Engine, Mix, Picture, Sample, SampleRequest, Variation
 from studio.ui import pictures
 from studio.ui.handlers import Raw, View, read_seed, roll, status
 from studio.ui.outbox import letter
-from studio.ui.pictures import Card, key
+from studio.ui.pictures import Card
 from studio.ui.shelf import chosen_weights
 from studio.ui.strip import strip_view
+from studio.ui.table import found, pictures_of, there, tuned
 
 MAX_RECENT = 12
 MAX_STRIP = 24
@@ -27,16 +28,35 @@ class ExploreJobs:
     engine: Engine
 
     def paint(
-        self, model: Raw, seed: Raw, lock: bool, count: Raw, truncation: Raw, kind: Raw, mixture: Raw, recent: Cards
+        self,
+        model: Raw,
+        seed: Raw,
+        lock: bool,
+        count: Raw,
+        truncation: Raw,
+        adaptation: Raw,
+        kind: Raw,
+        mixture: Raw,
+        recent: Cards,
     ) -> Iterator[View]:
         """A new wall: of a seed by chance, or of the one that is locked."""
-        yield from self._paint(model, read_seed(seed) if lock else roll(), count, truncation, kind, mixture, recent)
+        yield from self._paint(
+            model, read_seed(seed) if lock else roll(), count, truncation, adaptation, kind, mixture, recent
+        )
 
     def repaint(
-        self, model: Raw, seed: Raw, count: Raw, truncation: Raw, kind: Raw, mixture: Raw, recent: Cards
+        self,
+        model: Raw,
+        seed: Raw,
+        count: Raw,
+        truncation: Raw,
+        adaptation: Raw,
+        kind: Raw,
+        mixture: Raw,
+        recent: Cards,
     ) -> Iterator[View]:
         """The wall of the seed that stands in the field."""
-        yield from self._paint(model, read_seed(seed), count, truncation, kind, mixture, recent)
+        yield from self._paint(model, read_seed(seed), count, truncation, adaptation, kind, mixture, recent)
 
     def first(
         self,
@@ -45,23 +65,39 @@ class ExploreJobs:
         seed: Raw,
         count: Raw,
         truncation: Raw,
+        adaptation: Raw,
         kind: Raw,
         mixture: Raw,
         recent: Cards,
     ) -> Iterator[View]:
         """The wall that the page opens with."""
         if model and not wall:
-            yield from self._paint(model, read_seed(seed), count, truncation, kind, mixture, recent)
+            yield from self._paint(model, read_seed(seed), count, truncation, adaptation, kind, mixture, recent)
 
-    def dice(self, model: Raw, count: Raw, truncation: Raw, kind: Raw, mixture: Raw, recent: Cards) -> Iterator[View]:
+    def dice(
+        self, model: Raw, count: Raw, truncation: Raw, adaptation: Raw, kind: Raw, mixture: Raw, recent: Cards
+    ) -> Iterator[View]:
         """A wall of a seed by chance, locked or not."""
-        yield from self._paint(model, roll(), count, truncation, kind, mixture, recent)
+        yield from self._paint(model, roll(), count, truncation, adaptation, kind, mixture, recent)
 
     def _paint(
-        self, model: Raw, seed: Raw, count: Raw, truncation: Raw, kind: Raw, mixture: Raw, recent: Cards
+        self,
+        model: Raw,
+        seed: Raw,
+        count: Raw,
+        truncation: Raw,
+        adaptation: Raw,
+        kind: Raw,
+        mixture: Raw,
+        recent: Cards,
     ) -> Iterator[View]:
         request = SampleRequest(
-            model=model, seed=seed, count=count, truncation=truncation, classes=chosen_weights(kind, mixture)
+            model=model,
+            seed=seed,
+            count=count,
+            truncation=truncation,
+            adaptation=adaptation,
+            classes=chosen_weights(kind, mixture),
         )
         first: Card | None = None
         for view, cards in self.hang(request):
@@ -100,16 +136,18 @@ class ExploreJobs:
             view["groups"] = list(card.picture.groups)
         return view
 
-    def card(self, model: Raw, picture: Picture, truncation: Raw) -> Card:
-        return Card.of(self._sample(model, picture, truncation))
+    def card(self, model: Raw, picture: Picture, truncation: Raw, adaptation: Raw) -> Card:
+        return Card.of(self._sample(model, picture, truncation, adaptation))
 
-    def _sample(self, model: Raw, picture: Picture, truncation: Raw) -> Sample:
-        return result_of(self.engine.sample(SampleRequest(model=model, truncation=truncation, pictures=(picture,))))[0]
+    def _sample(self, model: Raw, picture: Picture, truncation: Raw, adaptation: Raw) -> Sample:
+        return self.engine.render(model, picture, truncation=truncation, adaptation=adaptation)
 
-    def live(self, model: Raw, current: Picture | None, truncation: Raw, radius: Raw, groups: Raw) -> Iterator[View]:
+    def live(
+        self, model: Raw, current: Picture | None, truncation: Raw, adaptation: Raw, radius: Raw, groups: Raw
+    ) -> Iterator[View]:
         """While a slider moves: the current picture alone."""
         if current is not None:
-            yield {"stage": pictures.stage(self.card(model, tuned(current, radius, groups), truncation))}
+            yield {"stage": pictures.stage(self.card(model, tuned(current, radius, groups), truncation, adaptation))}
 
     def settle(
         self,
@@ -117,6 +155,7 @@ class ExploreJobs:
         wall: Sequence[Picture],
         current: Picture | None,
         truncation: Raw,
+        adaptation: Raw,
         radius: Raw,
         groups: Raw,
         strip: Cards,
@@ -127,17 +166,22 @@ class ExploreJobs:
             return
         now = tuned(current, radius, groups)
         if now != current:  # else it is on the stage already, and a click in the meantime would be undone
-            yield self.show(self.card(model, now, truncation), recent)
+            yield self.show(self.card(model, now, truncation, adaptation), recent)
         request = SampleRequest(
-            model=model, truncation=truncation, pictures=tuple(tuned(picture, radius, ()) for picture in wall)
+            model=model,
+            truncation=truncation,
+            adaptation=adaptation,
+            pictures=tuple(tuned(picture, radius, ()) for picture in wall),
         )
         for view, _ in self.hang(request, now):
             yield view
         if strip:
-            yield strip_view(self._cards(model, [card.picture for card in strip], truncation))
+            yield strip_view(self._cards(model, [card.picture for card in strip], truncation, adaptation))
 
-    def _cards(self, model: Raw, wanted: Sequence[Picture], truncation: Raw) -> Cards:
-        job = self.engine.sample(SampleRequest(model=model, truncation=truncation, pictures=tuple(wanted)))
+    def _cards(self, model: Raw, wanted: Sequence[Picture], truncation: Raw, adaptation: Raw) -> Cards:
+        job = self.engine.sample(
+            SampleRequest(model=model, truncation=truncation, adaptation=adaptation, pictures=tuple(wanted))
+        )
         return tuple(Card.of(sample) for sample in result_of(job))
 
     def pick(
@@ -148,31 +192,34 @@ class ExploreJobs:
         strip: Cards,
         recent: Cards,
         truncation: Raw,
+        adaptation: Raw,
     ) -> Iterator[View]:
         """A click on a picture makes it the current one."""
         picture = found(event, [*wall, *pictures_of(strip), *pictures_of(recent)])
-        yield self.show(self.card(model, picture, truncation), recent)
+        yield self.show(self.card(model, picture, truncation, adaptation), recent)
 
-    def vary(self, model: Raw, current: Picture | None, radius: Raw, count: Raw, truncation: Raw) -> Iterator[View]:
+    def vary(
+        self, model: Raw, current: Picture | None, radius: Raw, count: Raw, truncation: Raw, adaptation: Raw
+    ) -> Iterator[View]:
         """A wall of neighbours of the current picture."""
         base = there(current)
         first = roll()
         wanted = SampleRequest(model=model, count=count).count
         neighbours = tuple(Variation(of=base, radius=radius, seed=first + index) for index in range(wanted))
-        request = SampleRequest(model=model, truncation=truncation, pictures=neighbours)
+        request = SampleRequest(model=model, truncation=truncation, adaptation=adaptation, pictures=neighbours)
         for view, _ in self.hang(request, base):
             yield view
 
     def choose_second(
-        self, event: dict[str, Any], model: Raw, wall: Sequence[Picture], truncation: Raw
+        self, event: dict[str, Any], model: Raw, wall: Sequence[Picture], truncation: Raw, adaptation: Raw
     ) -> Iterator[View]:
         """A picture of the wall becomes the other one of a mix."""
-        card = self.card(model, found(event, wall), truncation)
+        card = self.card(model, found(event, wall), truncation, adaptation)
         yield {"partner": card.picture, "partner_view": pictures.second(card)}
 
-    def hold(self, model: Raw, current: Picture | None, truncation: Raw) -> Iterator[View]:
+    def hold(self, model: Raw, current: Picture | None, truncation: Raw, adaptation: Raw) -> Iterator[View]:
         """The current picture becomes the other one of a mix."""
-        card = self.card(model, there(current), truncation)
+        card = self.card(model, there(current), truncation, adaptation)
         yield {"partner": card.picture, "partner_view": pictures.second(card)}
 
     def mix(
@@ -182,6 +229,7 @@ class ExploreJobs:
         partner: Picture | None,
         groups: Raw,
         truncation: Raw,
+        adaptation: Raw,
         recent: Cards,
     ) -> Iterator[View]:
         """The current picture with the other one's styles becomes the current one."""
@@ -190,24 +238,26 @@ class ExploreJobs:
         if not groups:
             raise InvalidRequest("Choose at least one of coarse, middle and fine to mix.")
         mixed = Mix(mix=(there(current), partner), groups=tuple(groups))
-        yield {**self.show(self.card(model, mixed, truncation), recent), "status": status("Mixed")}
+        yield {**self.show(self.card(model, mixed, truncation, adaptation), recent), "status": status("Mixed")}
 
     def gather(
-        self, event: dict[str, Any], model: Raw, wall: Sequence[Picture], strip: Cards, truncation: Raw
+        self, event: dict[str, Any], model: Raw, wall: Sequence[Picture], strip: Cards, truncation: Raw, adaptation: Raw
     ) -> Iterator[View]:
         """A picture of the wall joins the walk."""
-        yield self._gather(model, found(event, wall), strip, truncation)
+        yield self._gather(model, found(event, wall), strip, truncation, adaptation)
 
-    def gather_current(self, model: Raw, current: Picture | None, strip: Cards, truncation: Raw) -> Iterator[View]:
+    def gather_current(
+        self, model: Raw, current: Picture | None, strip: Cards, truncation: Raw, adaptation: Raw
+    ) -> Iterator[View]:
         """The current picture joins the walk."""
-        yield self._gather(model, there(current), strip, truncation)
+        yield self._gather(model, there(current), strip, truncation, adaptation)
 
-    def _gather(self, model: Raw, picture: Picture, strip: Cards, truncation: Raw) -> View:
+    def _gather(self, model: Raw, picture: Picture, strip: Cards, truncation: Raw, adaptation: Raw) -> View:
         if len(strip) >= MAX_STRIP:
             raise InvalidRequest(f"A walk here has at most {MAX_STRIP} pictures; take one out first.")
         if picture in pictures_of(strip):
             raise InvalidRequest("This picture is in the walk already; choose another.")
-        return strip_view((*strip, self.card(model, picture, truncation)))
+        return strip_view((*strip, self.card(model, picture, truncation, adaptation)))
 
     def download(
         self,
@@ -216,58 +266,33 @@ class ExploreJobs:
         seed: Raw,
         count: Raw,
         truncation: Raw,
+        adaptation: Raw,
         kind: Raw,
         mixture: Raw,
         keep_recipe: bool,
     ) -> Iterator[View]:
         """The current picture as PNG. Its recipe holds the settings of the page and the picture's own lineage."""
-        sample = self._sample(model, there(current), truncation)
+        sample = self._sample(model, there(current), truncation, adaptation)
         request = SampleRequest(
             model=sample.recipe["model"],
             seed=read_seed(seed),
             count=count,
             truncation=truncation,
+            adaptation=adaptation,
             classes=chosen_weights(kind, mixture),
         )
         recipe = {**sample.recipe, "request": request.to_json()} if keep_recipe else None
         name = f"{sample.recipe['model']} {pictures.caption(sample.picture)}.png"
         yield {"outbox": letter(name, sample.image, recipe), "status": status(f"Saved {name}")}
 
-    def download_wall(self, model: Raw, wall: Sequence[Picture], truncation: Raw, keep_recipe: bool) -> Iterator[View]:
+    def download_wall(
+        self, model: Raw, wall: Sequence[Picture], truncation: Raw, adaptation: Raw, keep_recipe: bool
+    ) -> Iterator[View]:
         """The whole wall on one sheet."""
-        request = SampleRequest(model=model, truncation=truncation, pictures=tuple(wall) or None)
+        request = SampleRequest(model=model, truncation=truncation, adaptation=adaptation, pictures=tuple(wall) or None)
         samples = result_of(self.engine.sample(request))
         columns = next(side for side in range(1, len(samples) + 1) if side * side >= len(samples))
         sheet = tile([sample.image for sample in samples], columns)
         recipe = {**samples[0].recipe, "request": request.to_json()} if keep_recipe else None
         name = f"{samples[0].recipe['model']} wall.png"
         yield {"outbox": letter(name, sheet, recipe), "status": status(f"Saved {name}")}
-
-
-def tuned(picture: Picture, radius: Raw, groups: Raw) -> Picture:
-    """A picture under the sliders: a variation at their radius, a mix in their groups, any other as it is."""
-    if isinstance(picture, Variation):
-        return Variation(of=picture.of, radius=radius, seed=picture.seed)
-    if isinstance(picture, Mix) and groups:
-        return Mix(mix=picture.mix, groups=tuple(groups))
-    return picture
-
-
-def there(current: Picture | None) -> Picture:
-    """The current picture, or the sentence that there is none."""
-    if current is None:
-        raise InvalidRequest("There is no current picture yet; press Paint.")
-    return current
-
-
-def pictures_of(cards: Cards) -> list[Picture]:
-    """The lineages of cards."""
-    return [card.picture for card in cards]
-
-
-def found(event: dict[str, Any], among: Sequence[Picture]) -> Picture:
-    """The picture that a click names."""
-    for picture in among:
-        if key(picture) == event.get("key"):
-            return picture
-    raise InvalidRequest("That picture is no longer on the table; choose another.")

@@ -68,6 +68,7 @@ class FilmJobs:
         model: Raw,
         strip: tuple[Card, ...],
         truncation: Raw,
+        adaptation: Raw,
         frames: Raw,
         fps: Raw,
         format: Raw,  # noqa: A002 - the request's own name for it
@@ -83,6 +84,7 @@ class FilmJobs:
                 model=model,
                 pictures=tuple(card.picture for card in strip),
                 truncation=truncation,
+                adaptation=adaptation,
                 **_settings(frames, fps, format, size, space, loop),
             )
         )
@@ -93,6 +95,7 @@ class FilmJobs:
         route: Raw,
         seed: Raw,
         truncation: Raw,
+        adaptation: Raw,
         frames: Raw,
         fps: Raw,
         format: Raw,  # noqa: A002
@@ -108,6 +111,7 @@ class FilmJobs:
                 model=model,
                 pictures=tuple(Seeded(seed=read_seed(seed), classes={name: 1.0}) for name in route),
                 truncation=truncation,
+                adaptation=adaptation,
                 **_settings(frames, fps, format, size, space, loop),
             )
         )

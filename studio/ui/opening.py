@@ -68,7 +68,7 @@ class OpeningJobs:
             return
         view = self._switch(model, previous, tables, strip, recent)
         yield view
-        yield from self.explore.repaint(model, seed, count, truncation, shelf.ANY, None, view["recent"])
+        yield from self.explore.repaint(model, seed, count, truncation, 1.0, shelf.ANY, None, view["recent"])
 
     def _switch(
         self, model: Raw, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
@@ -102,7 +102,7 @@ class OpeningJobs:
             return
         if recipe is None:
             raise InvalidRequest("This PNG carries no recipe; only pictures saved with their recipe can be restored.")
-        restored = self.engine.restore(recipe)
+        restored = self.engine.restore(recipe, held=[previous] if previous else [])
         if isinstance(restored, RestoredStyle):
             yield {"tabs": gr.Tabs(selected=STYLE)}
             yield from self.style.restore(desk, restored, dropped, style_masters, style_own)
@@ -115,7 +115,8 @@ class OpeningJobs:
             yield from self._to_explore(restored.request, restored.picture, head)
 
     def _to_explore(self, request: SampleRequest, picture: Picture | None, head: View) -> Iterator[View]:
-        card = self.explore.card(request.model, picture or request.all_pictures()[0], request.truncation)
+        chosen = picture or request.all_pictures()[0]
+        card = self.explore.card(request.model, chosen, request.truncation, request.adaptation)
         yield {
             **head,
             **self.explore.show(card, head.get("recent", ())),
@@ -124,6 +125,7 @@ class OpeningJobs:
             "lock": True,
             "count": request.count,
             "truncation": request.truncation,
+            "adaptation": request.adaptation,
             **_class_choice(self.engine.info(request.model), request.classes),
         }
         for view, _ in self.explore.hang(request, card.picture):
@@ -140,6 +142,7 @@ class OpeningJobs:
             "class_lock": True,
             "class_count": request.count,
             "class_truncation": request.truncation,
+            "class_adaptation": request.adaptation,
             "mixture": mixture,
         }
         job = self.classes.hang(request, mixture, seed)
@@ -154,7 +157,7 @@ class OpeningJobs:
 
         return enter
 
-    def explore_mixture(self, class_seed: Raw, class_truncation: Raw) -> Iterator[View]:
+    def explore_mixture(self, class_seed: Raw, class_truncation: Raw, class_adaptation: Raw) -> Iterator[View]:
         """The mixture of the Classes tab as the class of the Explore tab."""
         yield {
             "tabs": gr.Tabs(selected=EXPLORE),
@@ -162,13 +165,14 @@ class OpeningJobs:
             "seed": class_seed,
             "lock": True,
             "truncation": class_truncation,
+            "adaptation": class_adaptation,
         }
 
 
 def _class_choice(info: ModelInfo, weights: Mapping[str, float]) -> View:
     """The list of classes, and the mixer where the weights are a mixture."""
     names = [name for name, weight in weights.items() if weight > 0]
-    kind = shelf.ANY if not names else names[0] if len(names) == 1 else shelf.MIXTURE
+    kind = shelf.first_choice(info) if not names else names[0] if len(names) == 1 else shelf.MIXTURE
     view: View = {"kind": gr.Dropdown(choices=shelf.class_choices(info), value=kind)}
     return {**view, "mixture": shelf.mixture_of(info, weights)} if kind == shelf.MIXTURE else view
 
@@ -178,7 +182,11 @@ def _about(info: ModelInfo) -> View:
     view: View = {
         "previous": info.name,
         "about": shelf.about(info),
-        "kind": gr.Dropdown(choices=shelf.class_choices(info), value=shelf.ANY, interactive=bool(info.classes)),
+        "kind": gr.Dropdown(
+            choices=shelf.class_choices(info), value=shelf.first_choice(info), interactive=bool(info.classes)
+        ),
+        "adaptation": 1.0,
+        "class_adaptation": 1.0,
         "mixture": shelf.mixture_of(info),
         "partner": None,
         "partner_view": pictures.second(None),

@@ -45,9 +45,10 @@ def about(info: ModelInfo) -> str:
     """A model in a line, its card below as plain text. The style sheet shows and hides tools by the data-attributes."""
     facts = [info.kind, f"{info.resolution} px", f"{info.parameters / 1e6:.1f} M parameters"]
     facts += [f"{len(info.classes)} classes"] if info.classes else []
+    facts += [f"adapted from {info.base}"] if info.base else []
     facts += [f"{name} {value:.2g}" for name, value in sorted(info.metrics.items()) if re.fullmatch(r"kid-\w+", name)]
     line = f'<span class="facts">{escape(" · ".join(facts))}</span>'
-    can = f' data-layers="{info.layers}" data-classes="{len(info.classes)}"'
+    can = f' data-layers="{info.layers}" data-classes="{len(info.classes)}" data-adapts="{int(bool(info.base))}"'
     if not info.card:
         return f'<div class="about"{can}>{line}</div>'
     return f'<details class="about"{can}><summary>{line}</summary><pre>{escape(info.card)}</pre></details>'
@@ -64,7 +65,15 @@ def class_choices(info: ModelInfo) -> list[tuple[str, str]]:
     """What the list of classes offers, as (label, value)."""
     if not info.classes:
         return [("This model has none", ANY)]
-    return [("Any, by seed", ANY), *((name, name) for name in info.classes), ("My mixture", MIXTURE)]
+    classes = [(name, name) for name in info.classes]
+    if info.base:  # without a class it paints its own
+        return [*reversed(classes), ("My mixture", MIXTURE)]
+    return [("Any, by seed", ANY), *classes, ("My mixture", MIXTURE)]
+
+
+def first_choice(info: ModelInfo) -> str:
+    """What the list of classes shows at first: an adapter's own class, else any."""
+    return info.classes[-1] if info.base and info.classes else ANY
 
 
 def chosen_weights(kind: object, mixture: object) -> dict[str, Any]:
@@ -83,9 +92,11 @@ def mixture_weights(mixture: object) -> dict[str, Any]:
 
 
 def mixture_of(info: ModelInfo, weights: Mapping[str, float] | None = None) -> dict[str, dict[str, float]]:
-    """What the mixer shows for a model: the given weights where they name its classes, else the first class alone."""
+    """What the mixer shows for a model: the given weights where they name its classes, else one class alone: the
+    first, or an adapter's own."""
     known = {name: float((weights or {}).get(name, 0.0)) for name in info.classes}
     largest = max(known.values(), default=0.0)
     if largest > 0:
         return {"weights": {name: weight / largest for name, weight in known.items()}}
-    return {"weights": {name: float(index == 0) for index, name in enumerate(info.classes)}}
+    alone = first_choice(info) or next(iter(info.classes), "")
+    return {"weights": {name: float(name == alone) for name in info.classes}}

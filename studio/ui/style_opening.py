@@ -14,10 +14,11 @@ from studio.engine.style_requests import STARTS
 from studio.ui import pictures
 from studio.ui import style_views as views
 from studio.ui.classes_jobs import ClassesJobs
-from studio.ui.explore_jobs import ExploreJobs, there
+from studio.ui.explore_jobs import ExploreJobs
 from studio.ui.handlers import Raw, View, status
 from studio.ui.style_desk import Desk, master_key, picture_key
 from studio.ui.style_jobs import StyleJobs, address, entry
+from studio.ui.table import there
 
 STYLE = "style"
 CONTROLS = (
@@ -38,9 +39,11 @@ class StyleOpening:
         """A plain picture becomes the photo."""
         yield from prefixed(self.jobs.take(desk, file))
 
-    def explored(self, desk: Desk, model: Raw, current: Picture | None, truncation: Raw) -> Iterator[View]:
+    def explored(
+        self, desk: Desk, model: Raw, current: Picture | None, truncation: Raw, adaptation: Raw
+    ) -> Iterator[View]:
         """The current picture of Explore becomes the photo."""
-        yield from self._as_photo(desk, *self._explored(model, current, truncation))
+        yield from self._as_photo(desk, *self._explored(model, current, truncation, adaptation))
 
     def explored_style(
         self,
@@ -48,19 +51,26 @@ class StyleOpening:
         model: Raw,
         current: Picture | None,
         truncation: Raw,
+        adaptation: Raw,
         style_masters: Masters,
         style_own: Sequence[str],
     ) -> Iterator[View]:
         """The current picture of Explore becomes a style."""
-        yield from self._as_style(desk, *self._explored(model, current, truncation), style_masters, style_own)
+        yield from self._as_style(
+            desk, *self._explored(model, current, truncation, adaptation), style_masters, style_own
+        )
 
-    def _explored(self, model: Raw, current: Picture | None, truncation: Raw) -> tuple[Image.Image, str]:
-        sample = self.explore.engine.render(model, there(current), truncation=truncation)
+    def _explored(
+        self, model: Raw, current: Picture | None, truncation: Raw, adaptation: Raw
+    ) -> tuple[Image.Image, str]:
+        sample = self.explore.engine.render(model, there(current), truncation=truncation, adaptation=adaptation)
         return sample.image, f"{sample.recipe['model']} {pictures.caption(sample.picture)}"
 
-    def mixed(self, desk: Desk, model: Raw, class_seed: Raw, mixture: Raw, class_truncation: Raw) -> Iterator[View]:
+    def mixed(
+        self, desk: Desk, model: Raw, class_seed: Raw, mixture: Raw, class_truncation: Raw, class_adaptation: Raw
+    ) -> Iterator[View]:
         """The picture of the mixture becomes the photo."""
-        yield from self._as_photo(desk, *self._mixed(model, class_seed, mixture, class_truncation))
+        yield from self._as_photo(desk, *self._mixed(model, class_seed, mixture, class_truncation, class_adaptation))
 
     def mixed_style(
         self,
@@ -69,15 +79,16 @@ class StyleOpening:
         class_seed: Raw,
         mixture: Raw,
         class_truncation: Raw,
+        class_adaptation: Raw,
         style_masters: Masters,
         style_own: Sequence[str],
     ) -> Iterator[View]:
         """The picture of the mixture becomes a style."""
-        made = self._mixed(model, class_seed, mixture, class_truncation)
+        made = self._mixed(model, class_seed, mixture, class_truncation, class_adaptation)
         yield from self._as_style(desk, *made, style_masters, style_own)
 
-    def _mixed(self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw) -> tuple[Image.Image, str]:
-        sample = self.classes.mixed(model, seed, mixture, truncation)
+    def _mixed(self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw, adaptation: Raw) -> tuple[Image.Image, str]:
+        sample = self.classes.mixed(model, seed, mixture, truncation, adaptation)
         return sample.image, f"{sample.recipe['model']} {pictures.caption(sample.picture)}"
 
     def _as_photo(self, desk: Desk, image: Image.Image, name: str) -> Iterator[View]:

@@ -71,7 +71,10 @@ NESTED = {"of": {"mix": [{"seed": 1}, {"of": {"seed": 2}, "radius": 0.5}], "grou
         ({"pictures": [{"mix": [1, 2], "groups": []}]}, ["groups"]),
         ({"model": ""}, ["model must not be empty"]),
         ({"model": 7}, ["model must be text", "got 7"]),
-        ({"colour": 1}, ["Unknown setting 'colour'", "known: model, truncation, seed, count, classes, pictures"]),
+        (
+            {"colour": 1},
+            ["Unknown setting 'colour'", "known: model, truncation, adaptation, seed, count, classes, pictures"],
+        ),
     ],
 )
 def test_a_bad_value_is_one_sentence(values: dict[str, Any], parts_of_the_sentence: list[str]) -> None:
