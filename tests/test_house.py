@@ -128,7 +128,7 @@ def test_help_of_the_command_line_loads_neither_torch_nor_gradio() -> None:
     }
 
 
-@pytest.mark.parametrize("room", ["engine", "evaluation", "models", "latent", "settings"])
+@pytest.mark.parametrize("room", ["engine", "evaluation", "models", "latent", "meta", "settings"])
 def test_importing_a_room_touches_no_device_network_or_thread(room: str) -> None:
     assert "gradio" not in modules_after(f"import studio.{room}")
 

@@ -50,20 +50,26 @@ class ImageSet:
 
 
 def read_dataset(
-    paths: Sequence[Path | str], size: int, classes: Sequence[str] | None = None, minimum: int = 1
+    paths: Sequence[Path | str],
+    size: int,
+    classes: Sequence[str] | None = None,
+    minimum: int = 1,
+    column: str = "class",
 ) -> ImageSet:
     """Read every picture as a centre square of `size` px.
 
-    classes: keep these alone, in this order; None keeps all, in alphabetical order. A broken picture is skipped and
-    listed. Raises DataError where a path is missing, a class is unknown or fewer than `minimum` pictures are left.
+    classes: keep these alone, in this order; None keeps all, in alphabetical order. column: the column of a zip's
+    index.csv that holds the label ("artist", "style"); in a folder the label is always the subfolder. A broken picture
+    is skipped and listed. Raises DataError where a path is missing, a class or column is unknown or fewer than
+    `minimum` pictures are left.
     """
     found: list[tuple[str, str]] = []
     rows: list[Mapping[str, str]] = []
     skipped: list[tuple[str, str]] = []
     pictures: list[np.ndarray] = []
     for path in paths:
-        for name, row, content in _members(Path(path)):
-            label = row.get("class", "").strip()
+        for name, row, content in _members(Path(path), column):
+            label = row.get(column, "").strip()
             if classes is not None and label not in classes:
                 found.append((name, label))
                 pictures.append(np.empty(0))
@@ -80,7 +86,7 @@ def read_dataset(
     known = sorted({label for _, label in found if label})
     missing = [name for name in classes or () if name not in known]
     if missing:
-        raise DataError(f"No picture has the class {missing[0]!r}; the data has: {', '.join(known) or 'no classes'}.")
+        raise DataError(f"No picture has the {column} {missing[0]!r}; the data has: {', '.join(known) or 'none'}.")
     kept = [i for i, picture in enumerate(pictures) if picture.size]
     if len(kept) < minimum:
         raise DataError(
@@ -89,7 +95,7 @@ def read_dataset(
     table = tuple(classes) if classes is not None else tuple(known)
     labels = [table.index(found[i][1]) if found[i][1] else -1 for i in kept]
     images = torch.from_numpy(np.stack([pictures[i] for i in kept])) if kept else torch.empty(0, 3, size, size)
-    others = sorted({name for i in kept for name in rows[i]} - {"file", "class"})
+    others = sorted({name for i in kept for name in rows[i]} - {"file", column})
     return ImageSet(
         images.to(torch.uint8),
         torch.tensor(labels),
@@ -100,23 +106,28 @@ def read_dataset(
     )
 
 
-def _members(path: Path) -> Iterator[tuple[str, Mapping[str, str], bytes | Path | StudioError]]:
+def _members(path: Path, column: str) -> Iterator[tuple[str, Mapping[str, str], bytes | Path | StudioError]]:
     """(name, row of the index, content) of each picture, in a stable order."""
     if path.is_dir():
         files = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
         for file in files:
             folder = file.parent.relative_to(path).parts
-            yield file.relative_to(path).as_posix(), {"class": folder[0] if folder else ""}, file
+            yield file.relative_to(path).as_posix(), {column: folder[0] if folder else ""}, file
     elif path.is_file():
-        yield from _zip_members(path)
+        yield from _zip_members(path, column)
     else:
         raise DataError(f"There is no data at {str(path)!r}; give a folder of pictures or a zip with an index.csv.")
 
 
-def _zip_members(path: Path) -> Iterator[tuple[str, Mapping[str, str], bytes | StudioError]]:
+def _zip_members(path: Path, column: str) -> Iterator[tuple[str, Mapping[str, str], bytes | StudioError]]:
     try:
         with zipfile.ZipFile(path) as archive:
             rows = _index(archive, path)
+            known = [name for name in rows[0] if name and name != "file"]
+            if column not in (*known, "class"):  # a zip may do without classes, whose pictures then have none
+                raise DataError(
+                    f"The index.csv of {path.name} has no column {column!r}; known: {', '.join(known) or 'none'}."
+                )
             for row in rows:
                 name = row["file"]
                 yield name, {key: value or "" for key, value in row.items() if key}, _content(archive, name)

@@ -101,6 +101,41 @@ def test_missing_path_and_unknown_class_are_sentences(tmp_path: Path) -> None:
         read_dataset([tmp_path], 4, classes=("lava",))
 
 
+def test_another_column_of_the_index_is_the_label(tmp_path: Path) -> None:
+    index = "file,class,artist\na.png,fire,turner\nb.png,sea,hokusai\nc.png,sea,\nd.png,sea,turner\n"
+    path = zipped(tmp_path / "d.zip", {"a.png": RED, "b.png": BLUE, "c.png": BLUE, "d.png": RED}, index)
+    data = read_dataset([path], 4, column="artist")
+    assert data.classes == ("hokusai", "turner")
+    assert data.labels.tolist() == [1, 0, -1, 1]
+    chosen = read_dataset([path], 4, classes=("turner",), column="artist")
+    assert chosen.files == ("a.png", "d.png")
+    with pytest.raises(DataError, match="No picture has the artist 'monet'; the data has: hokusai, turner"):
+        read_dataset([path], 4, classes=("monet",), column="artist")
+
+
+def test_a_subfolder_is_the_label_whatever_the_column(tmp_path: Path) -> None:
+    (tmp_path / "fruit").mkdir()
+    (tmp_path / "fruit" / "apple.png").write_bytes(RED)
+    assert read_dataset([tmp_path], 4, column="artist").classes == ("fruit",)
+
+
+@pytest.mark.parametrize(
+    ("head", "known"), [("file,class,artist", "class, artist"), ("file,style", "style"), ("file", "none")]
+)
+@pytest.mark.parametrize("column", ["painter", "file", ""])
+def test_an_unknown_column_is_a_sentence_that_lists_the_known_ones(
+    column: str, head: str, known: str, tmp_path: Path
+) -> None:
+    path = zipped(tmp_path / "d.zip", {"a.png": RED}, f"{head}\na.png,x,y\n")
+    with pytest.raises(DataError, match=f"d.zip has no column '{column}'; known: {known}\\."):
+        read_dataset([path], 4, column=column)
+
+
+def test_a_zip_may_do_without_classes(tmp_path: Path) -> None:
+    path = zipped(tmp_path / "d.zip", {"a.png": RED}, "file,style\na.png,Fauvism\n")
+    assert read_dataset([path], 4).labels.tolist() == [-1]
+
+
 @given(content=st.binary(max_size=300), cut=st.integers(0, 400))
 def test_any_bytes_as_a_zip_raise_nothing_but_a_studio_error(
     content: bytes, cut: int, tmp_path_factory: pytest.TempPathFactory
