@@ -19,19 +19,21 @@ PLAIN = (0, 1, 2)  # the channels in their own order
 class TaskAugmentation:
     """How tasks are varied.
 
-    flip, permute, invert: probabilities of mirroring left and right, of the colour channels in a random order, and of
-    the negative. hue: greatest turn of the colour circle, in degrees to either side. saturation: the least and the
-    greatest factor.
+    flip: probability of mirroring left and right. recolour: probability of another palette, so that true ones are seen
+    as well; in it, permute and invert are the probabilities of the colour channels in a random order and of the
+    negative, hue is the greatest turn of the colour circle, in degrees to either side, and saturation the least and
+    the greatest factor.
     """
 
     flip: float = 0.5
+    recolour: float = 0.5
     permute: float = 0.3
     invert: float = 0.05
     hue: float = 180.0
     saturation: tuple[float, float] = (0.6, 1.4)
 
     def __post_init__(self) -> None:
-        for name in ("flip", "permute", "invert"):
+        for name in ("flip", "recolour", "permute", "invert"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InvalidRequest(f"{name} is a probability, from 0 to 1; got {getattr(self, name)}.")
         if not 0 <= self.hue <= 180:
@@ -58,15 +60,18 @@ class TaskTransform:
 
 def draw_transform(augmentation: TaskAugmentation, generator: torch.Generator) -> TaskTransform:
     """One transformation for a whole episode. The count of draws is always the same, whatever comes of them."""
-    mirror, permute, invert, turn, fade = torch.rand(5, generator=generator, dtype=torch.float64).tolist()
+    mirror, recolour, permute, invert, turn, fade = torch.rand(6, generator=generator, dtype=torch.float64).tolist()
     red, green, blue = torch.randperm(3, generator=generator).tolist()
+    mirrored = mirror < augmentation.flip
+    if recolour >= augmentation.recolour:
+        return TaskTransform(mirrored=mirrored)
     low, high = augmentation.saturation
     return TaskTransform(
         channels=(red, green, blue) if permute < augmentation.permute else PLAIN,
         hue=augmentation.hue * (2 * turn - 1),
         saturation=low + (high - low) * fade,
         inverted=invert < augmentation.invert,
-        mirrored=mirror < augmentation.flip,
+        mirrored=mirrored,
     )
 
 

@@ -12,8 +12,8 @@ from studio.core.errors import InvalidRequest
 from studio.meta.augment import TaskAugmentation, TaskTransform, draw_transform, palette, transform_pictures
 from studio.meta.episodes import Episode, Task, augment_episode
 
-NOTHING = TaskAugmentation(flip=0, permute=0, invert=0, hue=0, saturation=(1, 1))
-WILD = TaskAugmentation(flip=0.5, permute=0.5, invert=0.5, hue=180, saturation=(0, 4))
+NOTHING = TaskAugmentation(flip=0, recolour=1, permute=0, invert=0, hue=0, saturation=(1, 1))
+WILD = TaskAugmentation(flip=0.5, recolour=1, permute=0.5, invert=0.5, hue=180, saturation=(0, 4))
 
 angles = st.floats(-180, 180)
 transforms = st.builds(
@@ -117,7 +117,7 @@ def test_one_transformation_serves_the_whole_episode(seed: int, shots: int, quer
 
 
 def test_transformations_are_as_frequent_and_as_strong_as_configured() -> None:
-    config = TaskAugmentation(flip=0.5, permute=0.6, invert=0.1, hue=30, saturation=(0.5, 1.5))
+    config = TaskAugmentation(flip=0.5, recolour=1, permute=0.6, invert=0.1, hue=30, saturation=(0.5, 1.5))
     generator = torch.Generator().manual_seed(0)
     drawn = [draw_transform(config, generator) for _ in range(4000)]
     assert sum(t.mirrored for t in drawn) / 4000 == pytest.approx(0.5, abs=0.03)
@@ -128,6 +128,13 @@ def test_transformations_are_as_frequent_and_as_strong_as_configured() -> None:
     assert max(t.hue for t in drawn) == pytest.approx(30, abs=0.5)
     assert min(t.saturation for t in drawn) == pytest.approx(0.5, abs=0.01)
     assert max(t.saturation for t in drawn) == pytest.approx(1.5, abs=0.01)
+
+
+def test_true_palettes_stay_among_the_drawn_ones() -> None:
+    generator = torch.Generator().manual_seed(0)
+    drawn = [draw_transform(TaskAugmentation(recolour=0.25), generator) for _ in range(4000)]
+    assert sum(t.recolours for t in drawn) / 4000 == pytest.approx(0.25, abs=0.03)
+    assert sum(t.mirrored for t in drawn if not t.recolours) / 3000 == pytest.approx(0.5, abs=0.04)
 
 
 def test_a_switch_changes_no_other_draw() -> None:
@@ -141,6 +148,7 @@ def test_a_switch_changes_no_other_draw() -> None:
     [
         ({"flip": 1.1}, "flip is a probability, from 0 to 1; got 1.1"),
         ({"invert": float("nan")}, "invert is a probability"),
+        ({"recolour": -1}, "recolour is a probability"),
         ({"hue": 200}, "hue must be from 0 to 180 degrees; got 200"),
         ({"saturation": (1.5, 0.5)}, "the lesser first; got 1.5 and 0.5"),
     ],

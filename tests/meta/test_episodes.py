@@ -149,7 +149,7 @@ def test_every_picture_of_a_task_comes_to_be_support_and_query() -> None:
 
 def test_drawn_episodes_are_augmented_and_fixed_ones_never() -> None:
     data = numbered(12)
-    always = TaskAugmentation(flip=0, permute=0, invert=1, hue=0, saturation=(1, 1))
+    always = TaskAugmentation(flip=0, recolour=1, permute=0, invert=1, hue=0, saturation=(1, 1))
     plain, varied = (EpisodeSampler(data, tasks(data, 1), (5,), augmentation=a) for a in (None, always))
     before, after = (s.draw(torch.Generator().manual_seed(3)) for s in (plain, varied))
     assert torch.equal(after.support, 255 - before.support)
