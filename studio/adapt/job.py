@@ -17,7 +17,7 @@ from studio.core.progress import Progress
 from studio.models.gan import GanGenerator
 from studio.models.learner import Learner
 
-FEWEST, MOST = 2, 20  # pictures
+FEWEST, MOST = 3, 20  # pictures
 SHOWN = 8  # seeds in a preview
 LOOKED_AT = 32  # samples by which an adaptation is watched
 SNAPSHOTS = 10  # kept, about evenly spaced over the budget

@@ -97,7 +97,10 @@ class Student:
             start = self.encoder(described[None])[0] if config.embedding == "set" else self.mean_embedding
         self.unit = unit
         self.embedding = nn.Parameter(start.detach().clone())
-        self.judging = [p for p in judge.parameters() if p.requires_grad]
+        judge.train()  # the spectral norms go on
+        self.judging = [*judge.look.parameters(), *judge.heads.parameters()]
+        for parameter in self.judging:
+            parameter.requires_grad_(True)
         self.adapted = {name: p for name, p in self.generator.named_parameters() if chosen(name, config.weights)}
         for parameter in self.adapted.values():
             parameter.requires_grad_(True)

@@ -16,7 +16,10 @@ from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress, result_of
 from studio.core.video import Frame, check_gif, open_video
 from studio.engine import recipes, walks
+from studio.engine.adapt_requests import AdaptRequest
+from studio.engine.adapted import Adaptation
 from studio.engine.adapters import Adapters
+from studio.engine.adapting import Adapting
 from studio.engine.device import Precision, Workers, choose_device
 from studio.engine.held import is_reference
 from studio.engine.library import Library
@@ -54,6 +57,7 @@ class Engine:
         self._adapters = Adapters(self.settings, self._library)
         self._bench = Workbench()
         self._loaded: OrderedDict[str, Painter] = OrderedDict()  # by Opened.key, the least recently used first
+        self._adapting = Adapting(self._library, self._adapters, lambda: self.hardware[1], self._whole)
         self._stylist = Stylist(self.settings, StyleShelf(self._library, self._device), self._whole)
 
     @cached_property
@@ -177,6 +181,23 @@ class Engine:
     def can_stylize(self) -> bool:
         """Whether the models of style transfer are there."""
         return self._stylist.shelf.complete
+
+    def adapt(self, request: AdaptRequest, pictures: Mapping[str, Image.Image]) -> Job[Adaptation]:
+        """A generator moved towards an artist's pictures. preview: the Adaptation so far, on the items that bring one.
+
+        pictures: what the request's references name. metrics: the losses, seconds and seconds_left. The result's
+        reference is an adapter's, held in memory (see hold), and stands for a model's name wherever one does.
+        """
+        return self._adapting.adapt(request, pictures)
+
+    def pick(self, adaptation: Adaptation, stage: int) -> str:
+        """The adapter of another stage of an adaptation, held in memory. → its reference."""
+        reference: str = self._whole(self._adapting.pick, adaptation, stage)
+        return reference
+
+    def bases(self) -> tuple[str, ...]:
+        """The models that can be adapted, the one that was trained for it first."""
+        return self._adapting.bases()
 
     def hold(
         self,

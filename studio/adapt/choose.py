@@ -1,0 +1,94 @@
+"""Which learner suits the task: candidates tried for a few steps on some of the pictures and judged by the others."""
+
+import time
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from studio.adapt.job import Autocast, started
+from studio.adapt.methods import Method
+from studio.adapt.student import Student
+from studio.adapt.watch import distances
+from studio.core.progress import Progress
+from studio.models.gan import GanGenerator
+from studio.models.learner import Learner
+
+STEPS = 4  # of each candidate
+SAMPLES = 32
+JUDGED = 3  # of so many pictures one is kept back
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A base with the learner that goes with it, and a method. name: of the base."""
+
+    name: str
+    base: GanGenerator
+    learner: Learner
+    method: Method
+
+
+def choose(
+    candidates: Sequence[Candidate],
+    features: nn.Module,
+    pictures: Tensor,
+    seed: int,
+    seconds: float,
+    autocast: Autocast,
+    clock: Callable[[], float] = time.monotonic,
+) -> Generator[Progress[Candidate], None, None]:
+    """The candidate whose samples come nearest to pictures that it was not shown, of those that the time allows.
+
+    The distance is the energy distance (Székely & Rizzo 2013, eq. 1) of features in the first learner's units.
+    pictures: (N,3,R,R) uint8; every third one is kept back. metrics: the distance of each candidate so far.
+    """
+    began, found = clock(), dict[str, float]()
+    best, least = candidates[0], float("inf")
+    kept_back = torch.arange(len(pictures)) % JUDGED == JUDGED - 1
+    if len(candidates) > 1 and bool(kept_back.any()) and int((~kept_back).sum()) > 1:
+        for candidate in candidates:
+            if clock() - began > seconds:
+                break
+            distance = yield from _try(candidate, candidates[0].learner, features, pictures, kept_back, seed, autocast)
+            found[f"{candidate.name}, {candidate.method.name}"] = distance
+            if distance < least:
+                best, least = candidate, distance
+    yield Progress(len(candidates), len(candidates), found, result=best)
+
+
+def _try(
+    candidate: Candidate,
+    unit: Learner,
+    features: nn.Module,
+    pictures: Tensor,
+    kept_back: Tensor,
+    seed: int,
+    autocast: Autocast,
+) -> Generator[Progress[Candidate], None, float]:
+    random = torch.Generator().manual_seed(seed)
+    shown, judged = pictures[~kept_back], pictures[kept_back]
+    with autocast():
+        base = started(candidate.base, candidate.method, seed)
+        student = Student(base, candidate.learner, features, shown, candidate.method.student, random)
+    for step in range(STEPS if candidate.method.steps is None else candidate.method.steps):
+        with autocast():
+            student.step()
+        yield Progress(step + 1, STEPS)
+    with autocast(), torch.no_grad():
+        z = torch.randn(SAMPLES, base.latent_dim, generator=torch.Generator().manual_seed(seed + 1))
+        samples = student.show(z.to(student.device)).float()
+        real = judged.to(student.device).float().div(127.5).sub(1)
+        a, b = (unit.encoder.unit(student.discriminator.describe(x)) for x in (samples, real))
+    return energy_distance(a, b)
+
+
+def energy_distance(a: Tensor, b: Tensor) -> float:
+    """2 E|X-Y| - E|X-X'| - E|Y-Y'| of two samples (N,F), (M,F), the means over different rows. A single row of b has
+    no pairs, whose term is then left out, as it is the same for all that are compared with b."""
+
+    def within(x: Tensor) -> float:
+        return float(distances(x, x).sum()) / (len(x) * (len(x) - 1)) if len(x) > 1 else 0.0
+
+    return 2 * float(distances(a, b).mean()) - within(a) - within(b)
