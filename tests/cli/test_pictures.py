@@ -99,6 +99,7 @@ def test_walk_films_as_many_frames_as_asked(studio, library: Path, tmp_path: Pat
         (["tiny", "--class", "red=much"], "'much'"),
         (["tiny", "--truncation", "nan"], "truncation"),
         (["tiny", "--truncation", "7"], "truncation"),
+        (["tiny", "--adaptation", "0.5"], "is no adapter, so adaptation must be 1; got 0.5"),
         (["tiny", "--seed", "seven"], "--seed"),
         (["tiny", "--seed", "-1"], "-1"),
         (["tiny", "--seed", "1" * 30], "seed"),
