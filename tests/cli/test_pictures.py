@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
+from adapting import save_adapter, save_base
 from PIL import Image
 
 from studio.core.images import read_recipe
@@ -77,6 +78,22 @@ def test_classes_are_weighted(studio, library: Path, tmp_path: Path) -> None:
 def test_a_model_can_be_named_by_its_path(studio, library: Path, tmp_path: Path) -> None:
     outcome = studio("sample", library / "tiny.safetensors", "--count", 1, "--out", tmp_path, "--json")
     assert outcome.record["files"] == [str(tmp_path / "tiny-0.png")]
+
+
+def test_an_adapter_names_its_base_and_paints_at_a_strength(studio, library: Path, tmp_path: Path) -> None:
+    save_adapter(library / "hand.safetensors", save_base(library / "paintings.safetensors"))
+    assert "hand: adapter of paintings, 32 px" in studio("models").out
+    assert [model["base"] for model in studio("models", "--json").record["models"]] == ["paintings", "", ""]
+    strong = ("sample", "hand", "--count", 1, "--adaptation", "1.5", "--json")
+    (file,) = studio(*strong, "--out", tmp_path / "strong").record["files"]
+    recipe = read_recipe(Path(file))
+    assert recipe is not None
+    assert recipe["request"]["adaptation"] == 1.5
+    (plain,) = studio("sample", "hand", "--count", 1, "--out", tmp_path / "plain", "--json").record["files"]
+    assert pixels(file) != pixels(plain)
+    film = ("walk", "hand", "--seeds", "1,2", "--frames", 2, "--adaptation", 0, "--out", tmp_path / "walk.gif")
+    assert studio(*film, "--json").status == 0
+    assert "from 0 to 2" in studio("sample", "hand", "--adaptation", "2.5").sentence
 
 
 @pytest.mark.parametrize("name", ["loop.mp4", "loop.gif"])

@@ -21,6 +21,8 @@ BROKEN = ModelInfo(name="<b>", path=Path(), error="It is <broken>.")
 def test_the_page_opens_with_the_largest_pictures_that_work() -> None:
     assert shelf.best([BROKEN, CLASSED, PLAIN]) == "plain"
     assert shelf.best([BROKEN]) is None
+    assert shelf.best([ADAPTED, CLASSED]) == "many"
+    assert shelf.best([ADAPTED]) == "mine"
     assert shelf.usable([BROKEN, CLASSED, PLAIN]) == ["many", "plain"]
 
 
