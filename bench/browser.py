@@ -76,7 +76,7 @@ def _on_server(model: str) -> float:
     times = []
     for move in range(MOVES + 5):
         start = time.perf_counter()
-        for _ in jobs.live(model, Seeded(seed=1), 0.3 + 0.02 * move, 0.3, ["fine"]):
+        for _ in jobs.live(model, Seeded(seed=1), 0.3 + 0.02 * move, 1.0, 0.3, ["fine"]):
             pass
         times.append(1000 * (time.perf_counter() - start))
     return statistics.median(times[5:])

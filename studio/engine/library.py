@@ -136,7 +136,7 @@ class Library:
             parameters=parameters,
             sha256=opened.sha256,
             metrics=opened.checkpoint.metrics,
-            card=_card(opened.path),
+            card=_card(opened.path) if opened.path.name else None,
             title=opened.name,
             base="" if opened.base is None else opened.base.path.stem,
             base_sha256="" if opened.base is None else opened.base.sha256,

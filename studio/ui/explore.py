@@ -85,7 +85,7 @@ def adaptation_slider(rest: str) -> Any:
         1.0,
         step=0.05,
         label="Adaptation",
-        info="0 paints as its base, 1 as learned, 2 goes twice as far.",
+        info="0 is the base, 1 as learned.",
         buttons=[],
         elem_classes=f"rest-{rest} adaptation",
     )

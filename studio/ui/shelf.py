@@ -18,9 +18,9 @@ def usable(models: Sequence[ModelInfo]) -> list[str]:
 
 
 def best(models: Sequence[ModelInfo]) -> str | None:
-    """The model that the page opens with: the largest pictures, then the most classes."""
+    """The model that the page opens with: no adapter where there is another, the largest pictures, the most classes."""
     able = [info for info in models if info.error is None]
-    return max(able, key=lambda info: (info.resolution, len(info.classes))).name if able else None
+    return max(able, key=lambda info: (not info.base, info.resolution, len(info.classes))).name if able else None
 
 
 def broken(models: Sequence[ModelInfo]) -> str:

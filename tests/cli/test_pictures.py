@@ -5,6 +5,7 @@ from pathlib import Path
 
 import av
 import pytest
+from adapting import save_adapter, save_base
 from PIL import Image
 
 from studio.core.images import read_recipe
@@ -79,6 +80,22 @@ def test_a_model_can_be_named_by_its_path(studio, library: Path, tmp_path: Path)
     assert outcome.record["files"] == [str(tmp_path / "tiny-0.png")]
 
 
+def test_an_adapter_names_its_base_and_paints_at_a_strength(studio, library: Path, tmp_path: Path) -> None:
+    save_adapter(library / "hand.safetensors", save_base(library / "paintings.safetensors"))
+    assert "hand: adapter of paintings, 32 px" in studio("models").out
+    assert [model["base"] for model in studio("models", "--json").record["models"]] == ["paintings", "", ""]
+    strong = ("sample", "hand", "--count", 1, "--adaptation", "1.5", "--json")
+    (file,) = studio(*strong, "--out", tmp_path / "strong").record["files"]
+    recipe = read_recipe(Path(file))
+    assert recipe is not None
+    assert recipe["request"]["adaptation"] == 1.5
+    (plain,) = studio("sample", "hand", "--count", 1, "--out", tmp_path / "plain", "--json").record["files"]
+    assert pixels(file) != pixels(plain)
+    film = ("walk", "hand", "--seeds", "1,2", "--frames", 2, "--adaptation", 0, "--out", tmp_path / "walk.gif")
+    assert studio(*film, "--json").status == 0
+    assert "from 0 to 2" in studio("sample", "hand", "--adaptation", "2.5").sentence
+
+
 @pytest.mark.parametrize("name", ["loop.mp4", "loop.gif"])
 def test_walk_films_as_many_frames_as_asked(studio, library: Path, tmp_path: Path, name: str) -> None:
     outcome = studio("walk", "tiny", "--seeds", "1,2,3", "--frames", 9, "--out", tmp_path / name, "--json")
@@ -99,6 +116,7 @@ def test_walk_films_as_many_frames_as_asked(studio, library: Path, tmp_path: Pat
         (["tiny", "--class", "red=much"], "'much'"),
         (["tiny", "--truncation", "nan"], "truncation"),
         (["tiny", "--truncation", "7"], "truncation"),
+        (["tiny", "--adaptation", "0.5"], "is no adapter, so adaptation must be 1; got 0.5"),
         (["tiny", "--seed", "seven"], "--seed"),
         (["tiny", "--seed", "-1"], "-1"),
         (["tiny", "--seed", "1" * 30], "seed"),

@@ -30,7 +30,7 @@ def test_parameters_are_named_as_on_the_command_line(client: Client) -> None:
         endpoint: [parameter["parameter_name"] for parameter in facts["parameters"]]
         for endpoint, facts in described["named_endpoints"].items()
     }
-    assert names["/sample"] == ["model", "seed", "count", "truncation", "classes"]
+    assert names["/sample"] == ["model", "seed", "count", "truncation", "classes", "adaptation"]
     assert names["/walk"] == [
         "model",
         "seeds",
@@ -41,6 +41,7 @@ def test_parameters_are_named_as_on_the_command_line(client: Client) -> None:
         "space",
         "format",
         "loop",
+        "adaptation",
     ]
 
 
@@ -106,6 +107,8 @@ def test_classes_gives_a_labelled_sheet(client: Client) -> None:
         ("/sample", {"model": "small", "count": 10**9}, "count must be a whole number"),
         ("/sample", {"model": "small", "count": 65}, "At most 64 pictures"),
         ("/sample", {"model": "small", "truncation": 9}, "truncation must be a number"),
+        ("/sample", {"model": "small", "adaptation": 1.5}, "is no adapter, so adaptation must be 1; got 1.5"),
+        ("/walk", {"model": "small", "seeds": [1, 2], "adaptation": 3}, "adaptation must be a number from 0 to 2"),
         ("/sample", {"model": "small", "classes": "castle=1"}, "Unknown class"),
         ("/sample", {"model": "small", "classes": "landscape=many"}, "must be a number"),
         ("/sample", {"model": "small", "classes": 7}, "classes"),

@@ -1,5 +1,6 @@
 """The models on the shelf, and strips."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from studio.ui.strip import clear, moving, rearranged
 
 CLASSED = ModelInfo(name="many", path=Path(), kind="gan", resolution=64, classes=("a", "b"), layers=3, parameters=10**6)
 PLAIN = ModelInfo(name="plain", path=Path(), kind="vae", resolution=128, layers=1)
+ADAPTED = dataclasses.replace(CLASSED, name="mine", base="many", classes=("a", "b", "mine"))
 BROKEN = ModelInfo(name="<b>", path=Path(), error="It is <broken>.")
 
 
 def test_the_page_opens_with_the_largest_pictures_that_work() -> None:
     assert shelf.best([BROKEN, CLASSED, PLAIN]) == "plain"
     assert shelf.best([BROKEN]) is None
+    assert shelf.best([ADAPTED, CLASSED]) == "many"
+    assert shelf.best([ADAPTED]) == "mine"
     assert shelf.usable([BROKEN, CLASSED, PLAIN]) == ["many", "plain"]
 
 
@@ -42,6 +46,16 @@ def test_the_page_knows_what_a_model_can() -> None:
 def test_the_list_of_classes_has_any_and_the_mixture() -> None:
     assert [value for _, value in shelf.class_choices(CLASSED)] == [shelf.ANY, "a", "b", shelf.MIXTURE]
     assert [value for _, value in shelf.class_choices(PLAIN)] == [shelf.ANY]
+
+
+def test_an_adapter_begins_with_its_own_class_and_names_its_base() -> None:
+    assert [value for _, value in shelf.class_choices(ADAPTED)] == ["mine", "b", "a", shelf.MIXTURE]
+    assert shelf.first_choice(ADAPTED) == "mine"
+    assert shelf.mixture_of(ADAPTED) == {"weights": {"a": 0.0, "b": 0.0, "mine": 1.0}}
+    assert 'data-adapts="1"' in shelf.about(ADAPTED)
+    assert "adapted from many" in shelf.about(ADAPTED)
+    assert 'data-adapts="0"' in shelf.about(CLASSED)
+    assert shelf.first_choice(CLASSED) == shelf.first_choice(PLAIN) == shelf.ANY
 
 
 @pytest.mark.parametrize(
