@@ -9,7 +9,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from PIL import Image
 
 from studio.core.checkpoint import Checkpoint
@@ -49,7 +48,7 @@ class Engine:
         self._library = Library(self.settings)
         self._turns = Turns()
         self._loaded: OrderedDict[str, Painter] = OrderedDict()  # by sha256, the least recently used first
-        self._stylist = Stylist(self.settings, StyleShelf(self._library, self._device), self._whole)
+        self._stylist = Stylist(self.settings, StyleShelf(self._library, self._style_precision), self._whole)
 
     @cached_property
     def hardware(self) -> tuple[Workers, Precision]:
@@ -57,8 +56,10 @@ class Engine:
         device = choose_device(self.settings.device)
         return Workers(device, self.settings.threads), Precision(device, self.settings.home / "processor.json")
 
-    def _device(self) -> torch.device:
-        return self.hardware[1].device
+    def _style_precision(self) -> Precision:
+        """For the networks of style transfer, which a GPU is tried on anew."""
+        generators = self.hardware[1]
+        return Precision(generators.device, generators.record)
 
     def models(self) -> list[ModelInfo]:
         """Every model by name; a file that cannot be used is listed with its error."""

@@ -110,17 +110,17 @@ def convolved_double(x: Tensor, weight: Tensor) -> Tensor:
 class Styled(nn.Module):
     """3x3 convolution, instance norm, scale and shift by the code.
 
-    dilation: px from tap to tap. double: the map is first doubled in size, each pixel becoming four of its kind.
+    dilation: px from tap to tap. doubled: the map is first doubled in size, each pixel becoming four of its kind.
     """
 
-    def __init__(self, inputs: int, outputs: int, condition: int, dilation: int = 1, double: bool = False) -> None:
+    def __init__(self, inputs: int, outputs: int, condition: int, dilation: int = 1, doubled: bool = False) -> None:
         super().__init__()
-        self.dilation, self.double = dilation, double
+        self.dilation, self.doubled = dilation, doubled
         self.conv = nn.Conv2d(inputs, outputs, 3, bias=False, dilation=dilation)  # the norm would take a bias away
         self.affine = Affine(condition, 2 * outputs)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        x = convolved_double(x, self.conv.weight) if self.double else self.conv(pad(x, self.dilation))
+        x = convolved_double(x, self.conv.weight) if self.doubled else self.conv(pad(x, self.dilation))
         scale, shift = spread(self.affine(condition), x).chunk(2, dim=1)
         x = F.group_norm(x, x.shape[1], eps=VARIANCE_FLOOR)  # a group is a channel; its moments are float32
         return torch.addcmul(shift.to(x), x, (1 + scale).to(x))
@@ -146,7 +146,8 @@ class Stylizer(nn.Module):
         super().__init__()
         self.config, self.code_length = config, config.code_length
         condition = config.code + 2
-        self.register_buffer("centre", torch.zeros(config.statistics))
+        plain = [torch.full((width,), value) for width in (3, *config.widths) for value in (0.0, 1.0)]
+        self.register_buffer("centre", torch.cat(plain))  # until it is measured: means of 0, deviations of 1
         self.register_buffer("scale", torch.ones(config.statistics))
         self.centre: Tensor
         self.scale: Tensor
@@ -160,11 +161,12 @@ class Stylizer(nn.Module):
         self.distance = nn.Parameter(torch.tensor(1.0))  # log of how fast strokes come in off the own code
         self.entry = nn.Conv2d(12, config.half, 3)
         self.down = nn.Conv2d(config.half, config.channels, 3, stride=2)
-        plain = config.blocks - config.wide
+        first_wide = config.blocks - config.wide
         self.blocks = nn.ModuleList(
-            StyledBlock(config.channels, condition, WIDE if index >= plain else 1) for index in range(config.blocks)
+            StyledBlock(config.channels, condition, WIDE if index >= first_wide else 1)
+            for index in range(config.blocks)
         )
-        self.up = Styled(config.channels, config.half, condition, double=True)
+        self.up = Styled(config.channels, config.half, condition, doubled=True)
         self.skip = Affine(condition, config.half, bias=0.5)
         self.lanes = nn.ModuleList(
             nn.Conv2d(width, config.half if index == 0 else config.channels, 3, bias=False)
@@ -178,7 +180,8 @@ class Stylizer(nn.Module):
     def code(self, statistics: Tensor) -> Tensor:
         """`StyleEncoder.statistics` of styles (B,S) → codes (B,C): colours, what is learned, the matched statistics."""
         matched = statistics[:, COLOURS : COLOURS + self.code_length - self.config.code]
-        learned = self.learned((statistics - self.centre) / self.scale)
+        with torch.autocast(statistics.device.type, enabled=False):
+            learned = self.learned((statistics.float() - self.centre) / self.scale)
         learned = CODE_SIZE * learned * torch.rsqrt(learned.square().mean(dim=1, keepdim=True) + 1e-6)
         return torch.cat([statistics[:, :COLOURS], learned, matched], dim=1)
 
@@ -194,8 +197,8 @@ class Stylizer(nn.Module):
         """Paint. content: (B,3,H,W) in [-1,1] → same, in [-1,1] in eval mode and not clipped in train mode.
 
         code: (B,C), or (B,C,h,w) where the style varies from place to place. own: (B,C), the code of the content's own
-        statistics. content_weight: (B,) 0 to 1, from loose to true. strength: (B,) 0 to 1, from content to style. maps: of
-        the encoder, those to be matched at least, of the content at the size at which `own` was read.
+        statistics. content_weight: (B,) 0 to 1, from loose to true. strength: (B,) 0 to 1, from content to style.
+        maps: of the encoder, those to be matched at least, of the content at the size at which `own` was read.
         """
         height, width = content.shape[-2:]
         if min(height, width) < SMALLEST:
@@ -238,7 +241,7 @@ class Stylizer(nn.Module):
             )
             gain = deviation / (own_deviation * usual_deviation)
             shift = (mean - usual_mean) / usual_deviation - own_mean * gain
-            matched.append(torch.addcmul(spread(shift, each), each, spread(gain, each)))
+            matched.append(torch.addcmul(spread(shift, each), each.float(), spread(gain, each)))
             begin += 2 * width
         return matched
 
