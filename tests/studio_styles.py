@@ -17,8 +17,8 @@ WIDTHS = (4, 6, 8, 8, 8)
 MASTERWORKS = ("hokusai-great-wave", "monet-sunrise", "van-gogh-starry-night")
 
 
-def write_styles(folder: Path, seed: int = 0) -> Path:
-    """encoder, stylizer and masterworks, random but the same in every test."""
+def write_styles(folder: Path, seed: int = 0, matched: int = 0) -> Path:
+    """encoder, stylizer and masterworks, random but the same in every test. matched: maps that the stylizer sees."""
     folder.mkdir(parents=True, exist_ok=True)
     about = {"classes": (), "provenance": {}, "metrics": {}}
     with torch.random.fork_rng(devices=[]):
@@ -26,11 +26,13 @@ def write_styles(folder: Path, seed: int = 0) -> Path:
         config = EncoderConfig(widths=WIDTHS, depths=(1, 1, 1, 1, 1))
         encoder = StyleEncoder(config)
         about_encoder = checkpoint.save(folder / "encoder.safetensors", encoder, kind="encoder", config=config, **about)
-        painter = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=16, hidden=16)
+        painter = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=16, hidden=16, matched=matched)
         stylizer = Stylizer(painter)
         torch.nn.init.normal_(stylizer.exit.weight, std=0.1)  # strokes that the eye can see
+        for lane in stylizer.lanes.parameters():
+            torch.nn.init.normal_(lane, std=0.1)
         opened = checkpoint.save(folder / "stylizer.safetensors", stylizer, kind="stylizer", config=painter, **about)
-        codes = StyleCodes(CodesConfig(16, opened.sha256), len(MASTERWORKS))
+        codes = StyleCodes(CodesConfig(painter.code_length, opened.sha256), len(MASTERWORKS))
         codes.codes.normal_(std=0.5)
         codes.codes[:, 3:6].abs_().add_(0.1)  # deviations
         about["classes"] = MASTERWORKS

@@ -70,9 +70,9 @@ class Workers:
 
 
 class Precision:
-    """float32, or bfloat16 in the synthesis network where a trial finds it faster.
+    """float32, or bfloat16 in a network where a trial finds it faster.
 
-    record: where the verdict of a CPU's trial is kept (`studio.core.bfloat16`). A GPU is tried on the first model.
+    record: where the verdict of a CPU's trial is kept (`studio.core.bfloat16`). A GPU is tried on the first job.
     """
 
     def __init__(self, device: torch.device, record: Path | None = None) -> None:
@@ -84,29 +84,39 @@ class Precision:
     @torch.inference_mode()
     def synthesise(self, model: LatentModel, w: Tensor) -> Tensor:
         """w: (1,L,W) on the device → (1,3,R,R) float32 or bfloat16."""
-        return self._run(model, w, bool(self.half))
+        with self.chosen():
+            return model.synthesis(w)
+
+    def chosen(self) -> torch.autocast:
+        """The context to compute in."""
+        return self._context(bool(self.half))
 
     def probe(self, model: LatentModel) -> None:
         """Decide, once for the device; on a GPU by the time of a picture of this model."""
+        w = torch.randn(1, model.layers, model.width, generator=torch.Generator().manual_seed(0))
+        self.decide(lambda: model.synthesis(w.to(self.device)))
+
+    def decide(self, job: Callable[[], Tensor]) -> None:
+        """Decide, once for the device; on a GPU by the time that a job takes."""
         if self.half is None:
-            faster = bfloat16.speed_up(self.record) if self.device.type == "cpu" else self._speed_up(model)
+            faster = bfloat16.speed_up(self.record) if self.device.type == "cpu" else self._speed_up(job)
             self.half = faster >= FASTER
 
     @torch.inference_mode()
-    def _speed_up(self, model: LatentModel) -> float:
-        w = torch.randn(1, model.layers, model.width, generator=torch.Generator().manual_seed(0)).to(self.device)
-        self._time(model, w, False)
-        full = self._time(model, w, False)
-        half = self._time(model, w, True)
-        runs = [(self._time(model, w, False), self._time(model, w, True)) for _ in range(3)]
+    def _speed_up(self, job: Callable[[], Tensor]) -> float:
+        self._time(job, False)
+        full = self._time(job, False)
+        half = self._time(job, True)
+        runs = [(self._time(job, False), self._time(job, True)) for _ in range(3)]
         return min(full, *(run[0] for run in runs)) / min(half, *(run[1] for run in runs))
 
-    def _time(self, model: LatentModel, w: Tensor, half: bool) -> float:
-        """Seconds that one picture takes."""
+    def _time(self, job: Callable[[], Tensor], half: bool) -> float:
+        """Seconds that a job takes."""
         start = time.perf_counter()
-        self._run(model, w, half).float().cpu()
+        with self._context(half):
+            made = job()
+        made.float().cpu()
         return time.perf_counter() - start
 
-    def _run(self, model: LatentModel, w: Tensor, half: bool) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
-            return model.synthesis(w)
+    def _context(self, half: bool) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=half, cache_enabled=False)

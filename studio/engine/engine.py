@@ -9,7 +9,6 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from PIL import Image
 
 from studio.core.errors import InvalidRequest
@@ -58,7 +57,7 @@ class Engine:
         self._bench = Workbench()
         self._loaded: OrderedDict[str, Painter] = OrderedDict()  # by Opened.key, the least recently used first
         self._adapting = Adapting(self._library, self._adapters, lambda: self.hardware[1], self._whole)
-        self._stylist = Stylist(self.settings, StyleShelf(self._library, self._device), self._whole)
+        self._stylist = Stylist(self.settings, StyleShelf(self._library, self._style_precision), self._whole)
 
     @cached_property
     def hardware(self) -> tuple[Workers, Precision]:
@@ -66,8 +65,10 @@ class Engine:
         device = choose_device(self.settings.device)
         return Workers(device, self.settings.threads), Precision(device, self.settings.home / "processor.json")
 
-    def _device(self) -> torch.device:
-        return self.hardware[1].device
+    def _style_precision(self) -> Precision:
+        """For the networks of style transfer, which a GPU is tried on anew."""
+        generators = self.hardware[1]
+        return Precision(generators.device, generators.record)
 
     def models(self) -> list[ModelInfo]:
         """Every model by name; a file that cannot be used is listed with its error."""

@@ -38,7 +38,7 @@ class Sitting:
     def instant(self, models: StyleModels) -> Tensor:
         """The stylizer's picture (3,H,W)."""
         request = self.request
-        own = models.code(request.content, wanted(self.pictures, request.content, "content"))
+        own = models.reader.content(request.content, wanted(self.pictures, request.content, "content"))
         code = blend([self._code(models, style) for style in request.styles], [one.weight for one in request.styles])
         return models.paint(self.content.to(models.device), own, code, request.style_weight, request.content_weight)
 
@@ -46,7 +46,7 @@ class Sitting:
         if style.picture is None:
             return models.masterwork(style.masterwork or "")
         image = wanted(self.pictures, style.picture, "style")
-        return models.code(style.picture, image, self.request.style_scale)
+        return models.reader.style(style.picture, image, self.request.style_scale)
 
     def start(self, models: StyleModels) -> Tensor | None:
         """Where a refinement begins (3,H,W); None where that needs no picture."""

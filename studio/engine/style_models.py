@@ -1,8 +1,7 @@
 """The models of style transfer: found by name, loaded once, and asked for codes and pictures."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,59 +12,43 @@ from studio.core.checkpoint import Checkpoint
 from studio.core.errors import CheckpointError, InvalidRequest, StudioError, UnknownName
 from studio.core.images import to_image, to_tensor
 from studio.core.progress import Progress
+from studio.engine.device import Precision
 from studio.engine.library import Library
 from studio.engine.neutral import neutral_picture
 from studio.engine.pictures import opaque, wanted
+from studio.engine.readings import LOOK, Reader, Reading
 from studio.engine.style_requests import Style, StylizeRequest
 from studio.style import vgg19
 from studio.style.codes import read_codes
-from studio.style.encoder import SMALLEST, Perception, StyleEncoder
+from studio.style.encoder import Perception, StyleEncoder, statistics_of
 from studio.style.moments import Moments, read_moments
 from studio.style.similarity import SIMILARITIES
 from studio.style.stylizer import Stylizer
 
 PARTS = ("encoder", "stylizer")
 MASTERWORKS, MOMENTS = "masterworks", "masterworks-moments"
-LOOK = 256  # px, short side at which codes are read: that of the pictures which the stylizer was trained on
-FARTHEST = 1024  # px, long side at most
-REMEMBERED = 64  # codes
 
 
 @dataclass(frozen=True)
 class StyleModels:
     """Loaded models on one device. perception: the encoder that a refinement looks with. hashes: of the files."""
 
-    encoder: StyleEncoder
-    stylizer: Stylizer
+    reader: Reader
     perception: nn.Module
     masterworks: Mapping[str, Tensor]
     moments: Mapping[str, Moments]
     hashes: Mapping[str, str]
-    device: torch.device
-    _codes: "OrderedDict[tuple[str, int, int], Tensor]" = field(default_factory=OrderedDict)
+
+    @property
+    def device(self) -> torch.device:
+        return self.reader.precision.device
 
     @torch.no_grad()
-    def paint(self, content: Tensor, own: Tensor, code: Tensor, strength: float, content_weight: float) -> Tensor:
-        """content: (3,H,W) in [-1,1] on the device; own, code: (1,C) → (3,H,W) in [-1,1]."""
-        painted: Tensor = self.stylizer(content[None], code, own, content_weight, strength)[0]
-        return painted
-
-    def code(self, name: str, image: Image.Image, scale: float = 1.0) -> Tensor:
-        """The code (1,C) of a picture, by its reference. scale: of the strokes."""
-        factor = min(LOOK * scale / min(image.size), FARTHEST / max(image.size))
-        width, height = (max(SMALLEST, round(length * factor)) for length in image.size)
-        known = self._codes.pop((name, width, height), None)
-        if known is None:
-            sized = opaque(image).resize((width, height), Image.Resampling.LANCZOS)
-            known = self._read(to_tensor(sized).to(self.device))
-        self._codes[name, width, height] = known
-        while len(self._codes) > REMEMBERED:
-            self._codes.popitem(last=False)
-        return known
-
-    @torch.no_grad()
-    def _read(self, picture: Tensor) -> Tensor:
-        return self.stylizer.code(self.encoder.statistics(picture[None]))
+    def paint(self, content: Tensor, own: Reading, code: Tensor, strength: float, content_weight: float) -> Tensor:
+        """content: (3,H,W) in [-1,1] on the device; own: its reading; code: (1,C) → (3,H,W) in [-1,1]."""
+        with self.reader.precision.chosen():
+            painted: Tensor = self.reader.stylizer(content[None], code, own.code, content_weight, strength, own.maps)
+        return painted[0].float()
 
     def masterwork(self, name: str) -> Tensor:
         """A masterwork's code (1,C). Raises UnknownName."""
@@ -82,17 +65,17 @@ class StyleModels:
     def thumbnail(self, name: str, side: int) -> Image.Image:
         """A neutral picture in the hand of a masterwork."""
         image = neutral_picture(2 * side)
-        own = self.code("neutral", image)
+        own = self.reader.content("neutral", image)
         content = to_tensor(image).to(self.device)
         painted = to_image(self.paint(content, own, self.masterwork(name), 1.0, 0.3))
         return painted.resize((side, side), Image.Resampling.LANCZOS)
 
 
 class StyleShelf:
-    """Finds the files beside the other models and loads each once. device: asked for at the first load."""
+    """Finds the files beside the other models and loads each once. precision: asked for at the first load."""
 
-    def __init__(self, library: Library, device: Callable[[], torch.device]) -> None:
-        self._library, self._device = library, device
+    def __init__(self, library: Library, precision: Callable[[], Precision]) -> None:
+        self._library, self._precision = library, precision
         self._loaded: dict[tuple[str, ...], StyleModels] = {}
 
     @property
@@ -160,25 +143,31 @@ class StyleShelf:
         return self._loaded[key]
 
     def _load(self, encoder: str, hashes: dict[str, str]) -> StyleModels:
-        device = self._device()
+        precision = self._precision()
+        device = precision.device
         own = _ready(self._part("encoder").build_module(), device)
         stylizer = _ready(self._part("stylizer").build_module(), device)
         if not isinstance(own, StyleEncoder) or not isinstance(stylizer, Stylizer):
             raise CheckpointError("encoder.safetensors and stylizer.safetensors do not hold what their names say.")
         if own.widths != stylizer.config.widths:
             raise CheckpointError("The stylizer was trained with another encoder; put the two of one release together.")
+        masterworks = {name: code.to(device) for name, code in self._codes(stylizer.code_length).items()}
+        reader = Reader(own, stylizer, precision)
+        precision.decide(lambda: _trial(reader))
+        perception = Perception(own) if encoder == "builtin" else _ready(vgg19.build(), device)
+        return StyleModels(reader, perception, masterworks, self._moments(device), hashes)
+
+    def _codes(self, length: int) -> dict[str, Tensor]:
+        """The masterworks' codes (C,) by name, of the stylizer's length."""
         opened = self._library.part(MASTERWORKS)
         codes = read_codes(opened) if opened is not None and self.masterworks() else {}
-        perception = Perception(own) if encoder == "builtin" else _ready(vgg19.build(), device)
-        return StyleModels(
-            encoder=own,
-            stylizer=stylizer,
-            perception=perception,
-            masterworks={name: code.to(device) for name, code in codes.items()},
-            moments=self._moments(device),
-            hashes=hashes,
-            device=device,
-        )
+        found = next((len(code) for code in codes.values()), length)
+        if found != length:
+            raise CheckpointError(
+                f"The codes in {MASTERWORKS}.safetensors have {found} entries and the stylizer's {length}; put the two "
+                "of one release together."
+            )
+        return codes
 
     def _moments(self, device: torch.device) -> dict[str, Moments]:
         opened = self._library.part(MOMENTS)
@@ -208,5 +197,15 @@ def _belongs(opened: Checkpoint, model: str, there: Checkpoint | None) -> bool:
     return there is not None and opened.config.get(model, "") in ("", there.sha256)
 
 
+def _trial(reader: Reader) -> Tensor:
+    """What an instant picture costs on a GPU: a picture read and painted, (1,3,S,S)."""
+    picture = torch.zeros(1, 3, 2 * LOOK, 2 * LOOK, device=reader.precision.device)
+    maps = reader.encoder(picture[..., :LOOK, :LOOK])
+    code = reader.stylizer.code(statistics_of((picture, *maps)))
+    painted: Tensor = reader.stylizer(picture, code, code, maps=maps)
+    return painted
+
+
 def _ready(model: nn.Module, device: torch.device) -> nn.Module:
-    return model.eval().requires_grad_(False).to(device)
+    model.eval().requires_grad_(False).to(device)
+    return model.to(memory_format=torch.channels_last)

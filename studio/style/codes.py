@@ -11,6 +11,7 @@ from studio.core.errors import CheckpointError, InvalidRequest
 from studio.core.kinds import MODEL_KINDS, ModelKind
 
 KIND = "style-codes"
+LONGEST = 8192  # entries of a code: those of the widest stylizer with all maps matched, and some
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class CodesConfig:
     stylizer: str = ""
 
     def __post_init__(self) -> None:
-        if not 1 <= self.length <= 2048:
-            raise InvalidRequest(f"length must be from 1 to 2048; got {self.length}.")
+        if not 1 <= self.length <= LONGEST:
+            raise InvalidRequest(f"length must be from 1 to {LONGEST}; got {self.length}.")
 
 
 class StyleCodes(nn.Module):

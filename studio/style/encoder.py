@@ -106,10 +106,11 @@ def statistics_of(maps: tuple[Tensor, ...]) -> Tensor:
 
 
 def moments_of(each: Tensor) -> tuple[Tensor, Tensor]:
-    """(B,C,H,W) → mean and standard deviation over positions, both (B,C); smooth where a channel does not vary.
+    """(B,C,H,W) → mean and standard deviation over positions, both (B,C) float32; smooth where a channel does not vary.
 
     Means of squares: torch.var_mean takes ten times as long on a CPU.
     """
+    each = each.float()
     mean = each.mean(dim=(2, 3), keepdim=True)
     variance = (each - mean).square().mean(dim=(2, 3))
     return mean[:, :, 0, 0], (variance + VARIANCE_FLOOR).sqrt()
@@ -122,8 +123,12 @@ def instance_normalised(x: Tensor) -> Tensor:
 
 
 def pad(x: Tensor, margin: int = 1) -> Tensor:
-    """`margin` pixels of reflection on each side; a side too short to reflect repeats its edge."""
-    return F.pad(x, (margin,) * 4, mode="reflect" if min(x.shape[-2:]) > margin else "replicate")
+    """`margin` pixels of reflection on each side; a side too short to reflect repeats its edge.
+
+    Autocast would do this in float32, there and back, though it only copies.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        return F.pad(x, (margin,) * 4, mode="reflect" if min(x.shape[-2:]) > margin else "replicate")
 
 
 def _build(config: EncoderConfig, names: int) -> StyleEncoder:

@@ -76,9 +76,10 @@ class Affine(nn.Module):
         self.bias = nn.Parameter(torch.full((outputs,), bias))
 
     def forward(self, code: Tensor) -> Tensor:
-        if code.dim() == 2:
-            return F.linear(code, self.weight, self.bias)[:, :, None, None]
-        return F.conv2d(code, self.weight[:, :, None, None], self.bias)
+        with torch.autocast(code.device.type, enabled=False):  # little work, on which much depends
+            if code.dim() == 2:
+                return F.linear(code, self.weight, self.bias)[:, :, None, None]
+            return F.conv2d(code, self.weight[:, :, None, None], self.bias)
 
 
 def spread(values: Tensor, x: Tensor) -> Tensor:
@@ -93,21 +94,36 @@ def resized(lane: Tensor, x: Tensor) -> Tensor:
     return F.interpolate(lane, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
-class Styled(nn.Module):
-    """3x3 convolution, instance norm, scale and shift by the code. dilation: px from tap to tap."""
+def convolved_double(x: Tensor, weight: Tensor) -> Tensor:
+    """A 3x3 convolution with reflection of what nearest-neighbour doubling makes of x. (B,I,H,W) → (B,O,2H,2W).
 
-    def __init__(self, inputs: int, outputs: int, condition: int, dilation: int = 1) -> None:
+    As one transposed convolution: two of three taps on a side meet the same pixel, so they are added up beforehand,
+    which leaves 4 products of 9. A reflection of doubled pixels is a repetition of single ones. weight: (O,I,3,3).
+    """
+    meet = weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
+    kernel = torch.einsum("ka,oiab,lb->iokl", meet, weight, meet).contiguous(memory_format=torch.channels_last)
+    with torch.autocast(x.device.type, enabled=False):
+        x = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    return F.conv_transpose2d(x, kernel, stride=2, padding=3)
+
+
+class Styled(nn.Module):
+    """3x3 convolution, instance norm, scale and shift by the code.
+
+    dilation: px from tap to tap. doubled: the map is first doubled in size, each pixel becoming four of its kind.
+    """
+
+    def __init__(self, inputs: int, outputs: int, condition: int, dilation: int = 1, doubled: bool = False) -> None:
         super().__init__()
-        self.dilation = dilation
+        self.dilation, self.doubled = dilation, doubled
         self.conv = nn.Conv2d(inputs, outputs, 3, bias=False, dilation=dilation)  # the norm would take a bias away
         self.affine = Affine(condition, 2 * outputs)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        x = self.conv(pad(x, self.dilation))
+        x = convolved_double(x, self.conv.weight) if self.doubled else self.conv(pad(x, self.dilation))
         scale, shift = spread(self.affine(condition), x).chunk(2, dim=1)
-        x = x - x.mean(dim=(2, 3), keepdim=True)
-        variance = x.square().mean(dim=(2, 3), keepdim=True)
-        return torch.addcmul(shift, x, (1 + scale) * torch.rsqrt(variance + VARIANCE_FLOOR))
+        x = F.group_norm(x, x.shape[1], eps=VARIANCE_FLOOR)  # a group is a channel; its moments are float32
+        return torch.addcmul(shift.to(x), x, (1 + scale).to(x))
 
 
 class StyledBlock(nn.Module):
@@ -120,7 +136,7 @@ class StyledBlock(nn.Module):
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         added = self.second(F.relu(self.first(x, condition)), condition)
-        return x + spread(self.gate(condition), x) * added
+        return x + spread(self.gate(condition), x).to(added) * added
 
 
 class Stylizer(nn.Module):
@@ -130,7 +146,8 @@ class Stylizer(nn.Module):
         super().__init__()
         self.config, self.code_length = config, config.code_length
         condition = config.code + 2
-        self.register_buffer("centre", torch.zeros(config.statistics))
+        plain = [torch.full((width,), value) for width in (3, *config.widths) for value in (0.0, 1.0)]
+        self.register_buffer("centre", torch.cat(plain))  # until it is measured: means of 0, deviations of 1
         self.register_buffer("scale", torch.ones(config.statistics))
         self.centre: Tensor
         self.scale: Tensor
@@ -144,11 +161,12 @@ class Stylizer(nn.Module):
         self.distance = nn.Parameter(torch.tensor(1.0))  # log of how fast strokes come in off the own code
         self.entry = nn.Conv2d(12, config.half, 3)
         self.down = nn.Conv2d(config.half, config.channels, 3, stride=2)
-        plain = config.blocks - config.wide
+        first_wide = config.blocks - config.wide
         self.blocks = nn.ModuleList(
-            StyledBlock(config.channels, condition, WIDE if index >= plain else 1) for index in range(config.blocks)
+            StyledBlock(config.channels, condition, WIDE if index >= first_wide else 1)
+            for index in range(config.blocks)
         )
-        self.up = Styled(config.channels, config.half, condition)
+        self.up = Styled(config.channels, config.half, condition, doubled=True)
         self.skip = Affine(condition, config.half, bias=0.5)
         self.lanes = nn.ModuleList(
             nn.Conv2d(width, config.half if index == 0 else config.channels, 3, bias=False)
@@ -162,7 +180,8 @@ class Stylizer(nn.Module):
     def code(self, statistics: Tensor) -> Tensor:
         """`StyleEncoder.statistics` of styles (B,S) → codes (B,C): colours, what is learned, the matched statistics."""
         matched = statistics[:, COLOURS : COLOURS + self.code_length - self.config.code]
-        learned = self.learned((statistics - self.centre) / self.scale)
+        with torch.autocast(statistics.device.type, enabled=False):
+            learned = self.learned((statistics.float() - self.centre) / self.scale)
         learned = CODE_SIZE * learned * torch.rsqrt(learned.square().mean(dim=1, keepdim=True) + 1e-6)
         return torch.cat([statistics[:, :COLOURS], learned, matched], dim=1)
 
@@ -222,7 +241,7 @@ class Stylizer(nn.Module):
             )
             gain = deviation / (own_deviation * usual_deviation)
             shift = (mean - usual_mean) / usual_deviation - own_mean * gain
-            matched.append(torch.addcmul(spread(shift, each), each, spread(gain, each)))
+            matched.append(torch.addcmul(spread(shift, each), each.float(), spread(gain, each)))
             begin += 2 * width
         return matched
 
@@ -237,8 +256,7 @@ class Stylizer(nn.Module):
             x = x + resized(lane, x)
         for block in self.blocks:
             x = block(x, condition)
-        x = F.interpolate(x, size=fine.shape[-2:], mode="nearest")
-        x = F.relu(self.up(x, condition)) + spread(self.skip(condition), fine) * fine
+        x = F.relu(self.up(x, condition)) + spread(self.skip(condition), fine).to(fine) * fine
         return STROKE_SIZE * self.exit(pad(x)) + self._tinted(unit, condition)
 
     def _tinted(self, unit: Tensor, condition: Tensor) -> Tensor:

@@ -9,20 +9,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sentences import assert_sentence
 from studio_styles import MASTERWORKS, painting, photo, write_styles
+from torch import Tensor
 
-from studio.core import checkpoint
+from studio.core import bfloat16, checkpoint
 from studio.core.errors import CheckpointError, ImageError, InvalidRequest, MissingPackage, StudioError, UnknownName
 from studio.core.images import read_recipe
 from studio.core.progress import result_of
-from studio.engine import Engine, Pictures, Styled, StylizeRequest
+from studio.engine import Engine, Pictures, Styled, StylizeRequest, readings
 from studio.settings import Settings
 from studio.style import vgg19
 from studio.style.codes import CodesConfig, StyleCodes
+from studio.style.encoder import StyleEncoder
 from studio.style.similarity import SIMILARITIES
 
+TRIAL = bfloat16.speed_up  # the real one: a fixture puts another in its place
 SIZE = 72
 SMALL = photo().resize((72, 48), Image.Resampling.LANCZOS)
 
@@ -415,3 +419,77 @@ def test_what_is_no_picture_is_one_sentence(engine: Engine, name: str) -> None:
     with pytest.raises(ImageError) as refused:
         engine.pictures().add(data)
     assert_sentence(refused.value, part)
+
+
+def test_a_slider_reads_no_picture_again_where_maps_are_matched(
+    tmp_path: Path, store: Pictures, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_styles(tmp_path / "matched", matched=4)
+    engine = Engine(Settings(home=tmp_path / "home", checkpoints=folder, device="cpu", threads=1))
+    looks: list[tuple[int, ...]] = []
+    forward = StyleEncoder.forward
+
+    def counted(self: StyleEncoder, x: Tensor, *rest: Any) -> tuple[Tensor, ...]:
+        looks.append(tuple(x.shape))
+        return forward(self, x, *rest)
+
+    monkeypatch.setattr(StyleEncoder, "forward", counted)
+    first, *rest = (
+        pixels(result_of(engine.stylize(ask(fast=True, **values), store)).image)
+        for values in ({}, {"style_weight": 0.5}, {"content_weight": 0.9}, {"size": 96})
+    )
+    assert looks == [(1, 3, 256, 384), (1, 3, 256, 256)]  # the photo and the painting, once each
+    assert not np.array_equal(first, rest[0])
+    own = result_of(engine.stylize(ask(fast=True, styles=[store.add(photo())]), store)).image
+    assert np.abs(pixels(own) - pixels(SMALL)).max() <= 2
+    masterwork = result_of(engine.stylize(ask(fast=True, styles=[MASTERWORKS[0]]), store)).image
+    assert masterwork.size == (72, 48)
+    assert len(looks) == 2
+    assert result_of(engine.stylize(ask(fast=True, content=store.add(photo(1, 1))), store)).image.size == (72, 72)
+
+
+def test_only_a_few_contents_keep_their_maps(tmp_path: Path, store: Pictures, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = write_styles(tmp_path / "matched", matched=2)
+    engine = Engine(Settings(home=tmp_path / "home", checkpoints=folder, device="cpu", threads=1))
+    models = engine._stylist.shelf.load("builtin")
+    one = models.reader.content("0", photo())
+    assert [each.shape[-2:] for each in one.maps] == [(256, 384), (128, 192)]
+    monkeypatch.setattr(readings, "MAP_BYTES", 2 * one.bytes)
+    for seed in (1, 2):
+        models.reader.content(str(seed), photo(seed=seed))
+    assert [name for name, _, _ in models.reader._contents] == ["1", "2"]
+    assert torch.equal(models.reader.content("0", photo()).code, one.code)
+
+
+def test_codes_of_another_length_are_one_sentence(tmp_path: Path, store: Pictures, ask: Ask) -> None:
+    folder = write_styles(tmp_path / "matched", matched=1)
+    config = CodesConfig(16)
+    checkpoint.save(
+        folder / "masterworks.safetensors",
+        StyleCodes(config, 1),
+        kind="style-codes",
+        config=config,
+        classes=("a",),
+        provenance={},
+        metrics={},
+    )
+    engine = Engine(Settings(home=tmp_path / "home", checkpoints=folder, device="cpu", threads=1))
+    with pytest.raises(CheckpointError) as refused:
+        result_of(engine.stylize(ask(fast=True), store))
+    assert_sentence(refused.value, "masterworks.safetensors have 16 entries and the stylizer's 24")
+
+
+def test_the_instant_picture_in_bfloat16_is_nearly_the_same(
+    tmp_path: Path, checkpoints: Path, store: Pictures, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not TRIAL():
+        pytest.skip("this processor has no bfloat16, or one that kills the process")
+    made = []
+    for ratio in (1.0, 2.0):
+        monkeypatch.setattr(bfloat16, "speed_up", lambda record, ratio=ratio: ratio)
+        engine = Engine(Settings(home=tmp_path / "home", checkpoints=checkpoints, device="cpu", threads=1))
+        made.append(pixels(result_of(engine.stylize(ask(fast=True), store)).image))
+        assert engine._stylist.shelf.load("builtin").reader.precision.half is (ratio == 2.0)
+    difference = np.abs(made[0] - made[1])
+    assert 0 < difference.mean() < 2
+    assert np.abs(made[1] - pixels(SMALL)).mean() > 10

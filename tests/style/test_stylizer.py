@@ -1,26 +1,29 @@
 """The stylizer: identity, strength, masks, blends, any size."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from studio.core import checkpoint
+from studio.core import bfloat16, checkpoint
 from studio.core.errors import CheckpointError, InvalidRequest
 from studio.style.codes import KIND, CodesConfig, StyleCodes, blend, read_codes
-from studio.style.encoder import EncoderConfig, StyleEncoder
-from studio.style.stylizer import COLOURS, Stylizer, StylizerConfig
+from studio.style.encoder import EncoderConfig, StyleEncoder, pad, statistics_of
+from studio.style.stylizer import COLOURS, Stylizer, StylizerConfig, convolved_double
 
 WIDTHS = (4, 4, 4, 4, 4)
 TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=2, code=16, hidden=8)
+MATCHED = replace(TINY, matched=3)
 
 
-def models() -> tuple[StyleEncoder, Stylizer]:
+def models(config: StylizerConfig = TINY) -> tuple[StyleEncoder, Stylizer]:
     """A stylizer that paints strongly, as if trained."""
     torch.manual_seed(0)
-    encoder, stylizer = StyleEncoder(EncoderConfig(widths=WIDTHS)).eval(), Stylizer(TINY).eval()
+    encoder, stylizer = StyleEncoder(EncoderConfig(widths=WIDTHS)).eval(), Stylizer(config).eval()
     for parameter in stylizer.parameters():
         parameter.data.add_(0.1 * torch.randn_like(parameter))
     return encoder, stylizer
@@ -168,3 +171,91 @@ def test_a_blend_is_the_weighted_mean() -> None:
 def test_weights_that_make_no_blend_are_refused(weights: list[float]) -> None:
     with pytest.raises(InvalidRequest):
         blend([torch.zeros(2), torch.ones(2)], weights)
+
+
+Sitting = tuple[Stylizer, torch.Tensor, torch.Tensor, torch.Tensor, tuple[torch.Tensor, ...]]
+
+
+def matching(height: int = 24, width: int = 64) -> Sitting:
+    """A stylizer that matches three maps, a content, its own code, another style's, and the content's maps."""
+    encoder, stylizer = models(MATCHED)
+    content, style = picture(height, width), picture(40, 40, seed=2) * 0.3 + 0.4
+    maps = encoder(content)
+    return (
+        stylizer,
+        content,
+        stylizer.code(statistics_of((content, *maps))),
+        stylizer.code(encoder.statistics(style)),
+        maps,
+    )
+
+
+@torch.no_grad()
+def test_matched_maps_leave_own_style_and_strength_zero_as_they_were() -> None:
+    stylizer, content, own, code, maps = matching()
+    assert own.shape == (1, MATCHED.code_length) == (1, 16 + 2 * 12)
+    torch.testing.assert_close(stylizer(content, own, own, maps=maps), content, atol=1e-5, rtol=0)
+    torch.testing.assert_close(stylizer(content, code, own, strength=0.0, maps=maps), content, atol=1e-5, rtol=0)
+    assert (stylizer(content, code, own, maps=maps) - content).abs().mean() > 0.05
+
+
+@torch.no_grad()
+def test_what_is_matched_shows_in_the_picture() -> None:
+    stylizer, content, own, code, maps = matching()
+    flat = [each * 0 for each in maps]
+    assert (stylizer(content, code, own, maps=maps) - stylizer(content, code, own, maps=flat)).abs().max() > 1e-2
+
+
+@torch.no_grad()
+def test_a_mask_leaves_the_photo_where_the_code_is_its_own_with_matched_maps_too() -> None:
+    stylizer, content, own, code, maps = matching()
+    mask = torch.zeros(1, 1, 24, 64)
+    mask[..., 32:] = 1
+    masked = stylizer(content, torch.lerp(own[:, :, None, None], code[:, :, None, None], mask), own, maps=maps)
+    torch.testing.assert_close(masked[..., :30], content[..., :30], atol=1e-5, rtol=0)
+    assert (masked[..., 34:] - content[..., 34:]).abs().mean() > 0.05
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 41), (40, 23)])
+@torch.no_grad()
+def test_matched_maps_go_with_any_size_and_may_be_of_a_smaller_picture(height: int, width: int) -> None:
+    stylizer, content, own, code, maps = matching(height, width)
+    assert stylizer(content, code, own, maps=maps).shape == content.shape
+    larger = F.interpolate(content, scale_factor=2)
+    assert stylizer(larger, code, own, maps=maps).shape == larger.shape
+
+
+def test_too_few_maps_are_one_sentence() -> None:
+    stylizer, content, own, code, maps = matching()
+    with pytest.raises(InvalidRequest, match=r"^The stylizer needs 3 maps of the content; got 2\.$"):
+        stylizer(content, code, own, maps=maps[:2])
+
+
+def test_gradients_reach_the_lanes_of_matched_maps() -> None:
+    stylizer, content, own, code, maps = matching()
+    stylizer.train()(
+        content, code.detach(), own.detach(), maps=[each.detach() for each in maps]
+    ).square().mean().backward()
+    for lane in stylizer.lanes.parameters():
+        assert lane.grad is not None
+        assert float(lane.grad.abs().max()) > 0
+
+
+@torch.no_grad()
+def test_doubling_and_convolving_at_once_is_doubling_then_convolving() -> None:
+    x, weight = picture(5, 7, count=2), torch.randn(4, 3, 3, 3, generator=torch.Generator().manual_seed(0))
+    wanted = F.conv2d(pad(F.interpolate(x, scale_factor=2, mode="nearest")), weight)
+    torch.testing.assert_close(convolved_double(x, weight), wanted, atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def test_under_autocast_the_picture_is_nearly_the_same_and_its_own_style_still_gives_it_back() -> None:
+    if not bfloat16.speed_up():
+        pytest.skip("this processor has no bfloat16, or one that kills the process")
+    stylizer, content, own, code, maps = matching(48, 64)
+    full = stylizer(content, code, own, maps=maps)
+    with torch.autocast("cpu", torch.bfloat16):
+        half, same = stylizer(content, code, own, maps=maps), stylizer(content, own, own, maps=maps)
+    assert half.dtype == same.dtype == torch.float32
+    assert 0 < float((half - full).abs().mean()) < 2 / 255
+    torch.testing.assert_close(same, content, atol=1e-5, rtol=0)

@@ -108,6 +108,20 @@ def test_every_content_is_painted_in_several_styles_and_no_style_twice(training:
     assert len(seen[0][0]) == len(pairs) == 9
 
 
+def test_a_stylizer_that_matches_maps_learns_a_pair_by_heart(training: StylizerTraining) -> None:
+    torch.manual_seed(0)
+    quick = dataclasses.replace(training, learning_rate=5e-3)
+    trainer = StylizerTrainer(dataclasses.replace(TINY, matched=2), quick, 0)
+    x, y = (torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    generator = torch.Generator().manual_seed(0)
+    steps = [
+        float(trainer.step(x * 2 - 1, y * 0.4, StepContext(Accelerator(cpu=True), generator, step))["loss"])
+        for step in range(80)
+    ]
+    assert sum(steps[-5:]) < 0.8 * sum(steps[:5])
+    assert all(float(lane.detach().abs().max()) > 1e-3 for lane in trainer.model.lanes.parameters()), "they began at 0"
+
+
 def test_a_run_stopped_and_resumed_equals_the_run_never_stopped(training: StylizerTraining, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
     result_of(fit(RECIPES["stylizer"], TINY, training, data(), options(whole)))

@@ -1,0 +1,85 @@
+"""What the stylizer knows of a picture: its code, and of a content also the encoder's maps, each read once."""
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from studio.core.images import to_tensor
+from studio.engine.device import Precision
+from studio.engine.pictures import opaque
+from studio.style.encoder import SMALLEST, StyleEncoder, statistics_of
+from studio.style.stylizer import Stylizer
+
+LOOK = 256  # px, short side at which codes are read: that of the pictures which the stylizer was trained on
+FARTHEST = 1024  # px, long side at most
+REMEMBERED = 64  # codes
+MAP_BYTES = 64 << 20  # of the maps of contents; those of the last content always stay
+
+Key = tuple[str, int, int]  # of a picture at a size
+
+
+@dataclass(frozen=True)
+class Reading:
+    """code: (1,C). maps: of the encoder, (1,C_l,…,…), as many as the stylizer matches."""
+
+    code: Tensor
+    maps: tuple[Tensor, ...]
+
+    @property
+    def bytes(self) -> int:
+        return sum(each.nbytes for each in self.maps)
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Reads pictures by their references. The same picture at the same size always has the same code."""
+
+    encoder: StyleEncoder
+    stylizer: Stylizer
+    precision: Precision
+    _codes: "OrderedDict[Key, Tensor]" = field(default_factory=OrderedDict)  # the least recently used first
+    _contents: "OrderedDict[Key, Reading]" = field(default_factory=OrderedDict)
+
+    def style(self, name: str, image: Image.Image, scale: float = 1.0) -> Tensor:
+        """The code (1,C) of a picture. scale: of the strokes."""
+        key = _key(name, image, scale)
+        known = self._codes.pop(key, None)
+        return self._remember(key, self._read(key, image).code if known is None else known)
+
+    def content(self, name: str, image: Image.Image) -> Reading:
+        """The code of a picture, and those of its maps that the stylizer matches."""
+        key = _key(name, image)
+        if not self.stylizer.config.matched:
+            return Reading(self.style(name, image), ())
+        known = self._contents.pop(key, None)
+        reading = self._read(key, image) if known is None else known
+        self._contents[key] = reading
+        while len(self._contents) > 1 and sum(each.bytes for each in self._contents.values()) > MAP_BYTES:
+            self._contents.popitem(last=False)
+        self._codes.pop(key, None)
+        self._remember(key, reading.code)
+        return reading
+
+    def _remember(self, key: Key, code: Tensor) -> Tensor:
+        self._codes[key] = code
+        while len(self._codes) > REMEMBERED:
+            self._codes.popitem(last=False)
+        return code
+
+    @torch.no_grad()
+    def _read(self, key: Key, image: Image.Image) -> Reading:
+        picture = to_tensor(opaque(image).resize(key[1:], Image.Resampling.LANCZOS))[None].to(self.precision.device)
+        with self.precision.chosen():
+            maps = self.encoder(picture)
+            return Reading(self.stylizer.code(statistics_of((picture, *maps))), maps[: self.stylizer.config.matched])
+
+
+def _key(name: str, image: Image.Image, scale: float = 1.0) -> Key:
+    """A picture by its reference, and its size where its strokes are `scale` times as large. A side is never too small
+    for the encoder."""
+    factor = min(LOOK * scale / min(image.size), FARTHEST / max(image.size))
+    width, height = (max(SMALLEST, round(length * factor)) for length in image.size)
+    return name, width, height
