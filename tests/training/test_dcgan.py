@@ -88,8 +88,8 @@ def test_under_every_objective_the_pictures_take_the_colours_of_the_data(objecti
     checkpoint = result_of(fit(RECIPES["dcgan"], TINY, config, red, options))
     with torch.no_grad():
         mean = checkpoint.build()(torch.randn(4, 8, generator=torch.Generator().manual_seed(0))).mean(dim=(2, 3))
-    assert (mean[:, 0] > mean[:, 1] + 0.3).all()
-    assert (mean[:, 0] > mean[:, 2] + 0.3).all()
+    assert (mean[:, 0] > mean[:, 1] + 0.1).all()
+    assert (mean[:, 0] > mean[:, 2] + 0.1).all()
 
 
 @pytest.mark.parametrize("augment", ["", "colour,translation,cutout"])
