@@ -131,10 +131,11 @@ def opening(records: Sequence[Record]) -> str:
     return (
         "# What an activation does to a DCGAN\n\n"
         f"Every run is the same DCGAN ({plan.model['resolution']} px, {plan.model['channels']} channels at 4 px) "
-        f"and sees {plan.images} pictures in batches of {plan.batch}, in {plan.precision}; only the activations differ, and "
-        f"the seed ({seeds} of them). KID is `kid-{plan.features.partition('=')[0]}` of {plan.count} pictures against "
-        "held-out ones. A mixture like relu→prelu has the first in the early half of a network's layers and the second "
-        "in the late half. `studio study activations` makes all of it again.\n\n"
+        f"and sees {plan.images} pictures in batches of {plan.batch}, in {plan.precision}; only the activations "
+        f"differ, and the seed ({seeds} of them). KID is `kid-{plan.features.partition('=')[0]}` of {plan.count} "
+        "pictures against held-out ones. A mixture like relu→prelu has the first in the early half of a network's "
+        "layers and the second in the late half. The time of a step is the processor's where it runs on one. `studio "
+        "study activations` makes all of it again.\n\n"
         "A unit is a channel. Behind a rectifier it is dead when it gives 0 or less at every place of 64 pictures; "
         "behind sigmoid or tanh, when its slope is under 5 % of the steepest at every place."
     )

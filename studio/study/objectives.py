@@ -29,7 +29,8 @@ OTHERS = {"egan": "E-GAN", "cdcgan": "conditional GAN", "vae": "VAE"}  # recipe 
 @dataclass(frozen=True)
 class ObjectiveStudy(Common):
     """seconds: of training, the same for every run. objectives: of plain GANs, joined by commas; others:
-    of egan, cdcgan and vae. vae_channels: of the VAE's 4 px map. vae_features: whether the VAE has its feature and adversarial losses.
+    of egan, cdcgan and vae. vae_channels: of the VAE's 4 px map. vae_features: whether the VAE has its feature and
+    adversarial losses.
     """
 
     seconds: float = 600.0

@@ -95,8 +95,9 @@ class Common:
 class Record:
     """What a finished run left.
 
-    metrics: as ``studio evaluate`` names them. step_seconds: median time of a training step. probes: gradients and dead
-    units over time (`studio.study.probe`). failed: why there is nothing to judge, where the training broke down.
+    metrics: as ``studio evaluate`` names them. step_seconds: median time of a training step (the processor's, on one).
+    probes: gradients and dead units over time (`studio.study.probe`). failed: why there is nothing to judge, where the
+    training broke down.
     """
 
     plan: RunPlan

@@ -88,7 +88,7 @@ def keep_images(path: Path, images: ImageSet) -> None:
     """Write pictures as they are in memory, so that every run loads them in a moment."""
     about = json.dumps({"classes": list(images.classes), "files": list(images.files)})
     with atomic_write(path) as temporary:
-        save_file({"images": images.images, "labels": images.labels}, temporary, {"about": about})
+        save_file({"images": images.images.contiguous(), "labels": images.labels}, temporary, {"about": about})
 
 
 def kept_images(path: Path) -> ImageSet:

@@ -11,7 +11,7 @@ import signal
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from studio.core import checkpoint
 from studio.core.dataset import ImageSet
 from studio.core.errors import StudioError, TrainingError
 from studio.core.fields import configure
-from studio.core.progress import result_of
 from studio.evaluation.config import EvaluationConfig
 from studio.evaluation.evaluate import evaluate
 from studio.evaluation.features import training_features
@@ -54,6 +53,7 @@ class Eyes:
     plan: RunPlan
     folder: Path
     trainer: Any = None
+    mark: float = math.nan
     times: list[float] = dataclasses.field(default_factory=list)
     probes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
@@ -65,6 +65,16 @@ class Eyes:
             return self.trainer
 
         return dataclasses.replace(recipe, build=build)
+
+    def clock(self) -> float:
+        """Seconds: of the processor where training runs on one, for which busy neighbours do not count; else real."""
+        on_cpu = self.trainer is not None and next(self.trainer.model.parameters()).device.type == "cpu"
+        return time.process_time() if on_cpu else time.monotonic()
+
+    def time(self) -> None:
+        """Note the time since the mark; the first step has none."""
+        if not math.isnan(self.mark):
+            self.times.append(self.clock() - self.mark)
 
     def resume(self, images: int) -> None:
         """Take up the probes of the earlier part of the run."""
@@ -87,7 +97,7 @@ class Eyes:
 
     @property
     def step_seconds(self) -> float:
-        """The median: saves, snapshots and busy neighbours hardly move it."""
+        """The median: saves hardly move it."""
         return statistics.median(self.times[WARM_UP:] or self.times or [0.0])
 
 
@@ -106,20 +116,19 @@ def train(plan: RunPlan, folder: Path, data: ImageSet, stop: Callable[[], bool])
               data, options, stop)  # fmt: skip
     images, told, began, failed = 0, 0.0, time.monotonic(), ""
     try:
-        mark = time.monotonic()
         for progress in job:
             now = time.monotonic()
             if not images:
                 eyes.resume(progress.step - plan.batch)
             images = progress.step
             if progress.result is None:
-                eyes.times.append(now - mark)
+                eyes.time()
                 eyes.probe(images, data)
             if now - told > STATUS_SECONDS:
                 told = now
                 passed = ((before or 0.0) + now - began) / plan.seconds if plan.seconds else progress.fraction or 0.0
                 write_json(own / "status.json", {"stage": "training", "fraction": min(passed, 1.0)})
-            mark = time.monotonic()
+            eyes.mark = eyes.clock()
     except TrainingError as error:
         if not images:
             raise
@@ -135,8 +144,8 @@ def saved_seconds(out: Path) -> float | None:
     return float(torch.load(state, weights_only=True)["seconds"]) if state.exists() else None
 
 
-def judge(record: Record, folder: Path, data: ImageSet) -> Record:
-    """The record with the metrics of ``studio evaluate``."""
+def judge(record: Record, folder: Path, data: ImageSet, stop: Callable[[], bool]) -> Record | None:
+    """The record with the metrics of ``studio evaluate``; None where it was stopped before."""
     plan = record.plan
     model = checkpoint.load(record.checkpoint)
     job = evaluate(
@@ -144,8 +153,12 @@ def judge(record: Record, folder: Path, data: ImageSet) -> Record:
         EvaluationConfig((plan.features,), plan.count), name=plan.name, classes=model.classes,
         training_features=training_features(model.provenance), cache=folder / "cache",
     )  # fmt: skip
-    metrics = {name: value for name, value in result_of(job).metrics.items() if math.isfinite(value)}
-    return dataclasses.replace(record, metrics=metrics)
+    metrics: Mapping[str, float] = {}
+    for progress in job:
+        if stop():
+            return None
+        metrics = progress.metrics or metrics
+    return dataclasses.replace(record, metrics={key: value for key, value in metrics.items() if math.isfinite(value)})
 
 
 def execute(plan: RunPlan, folder: Path, stop: Callable[[], bool]) -> Record | None:
@@ -156,10 +169,10 @@ def execute(plan: RunPlan, folder: Path, stop: Callable[[], bool]) -> Record | N
         return None
     write_record(record, TRAINED)
     write_json(run_folder(folder, plan) / "status.json", {"stage": "judging", "fraction": 1.0})
-    if not record.failed:
-        record = judge(record, folder, data)
-    write_record(record)
-    return record
+    judged = record if record.failed else judge(record, folder, data, stop)
+    if judged is not None:
+        write_record(judged)
+    return judged
 
 
 def orphaned(parent: int) -> bool:
