@@ -65,7 +65,7 @@ def dots(path: Path, panels: Mapping[str, Mapping[str, Spread]]) -> Path:
 
 
 def curves(path: Path, panels: Mapping[str, Mapping[str, Points]], across: str, up: str, log: bool = True) -> Path:
-    """Small multiples: a panel a setting, a line a layer, first layers dark and late ones light, on shared axes."""
+    """Small multiples on shared axes: a panel a setting, a line a layer."""
     columns = min(4, len(panels))
     lines = -(-len(panels) // columns)
     with figure(path, 2.3 * columns + 0.6, 1.7 * lines + 0.7) as drawn:
