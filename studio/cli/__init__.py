@@ -6,6 +6,7 @@ from studio.cli.door import ManyValues, OneSentenceGroup
 from studio.cli.evaluate import evaluate
 from studio.cli.pictures import models, sample, walk
 from studio.cli.serve import serve
+from studio.cli.study import study
 from studio.cli.style import stylize
 from studio.cli.train import train
 
@@ -22,6 +23,7 @@ for verb in (serve, models, sample, walk):
 app.command(cls=ManyValues)(stylize)
 app.command(cls=ManyValues)(train)
 app.command(cls=ManyValues)(evaluate)
+app.command(cls=ManyValues)(study)
 
 
 def main() -> None:

@@ -49,8 +49,8 @@ def train(
         from studio.training.loop import fit
         from studio.training.options import TrainOptions
         from studio.training.recipe import RECIPES
-    entry = RECIPES[recipe]
-    model, trainer, rest = configs(entry, TrainOptions, parse.settings(config or ()))
+    entry, given = RECIPES[recipe].chosen(parse.settings(config or ()))
+    model, trainer, rest = configs(entry, TrainOptions, given)
     options = TrainOptions(
         out=out,
         max_seconds=None if max_time is None else parse.duration(max_time),

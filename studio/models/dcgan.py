@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from studio.core.activations import ACTIVATIONS, activation
+from studio.core.errors import InvalidRequest
 from studio.core.kinds import MODEL_KINDS, LatentModel, ModelKind
 from studio.models import bounds
 from studio.models.classes import ClassEmbedding, check_weights
@@ -22,7 +23,8 @@ from studio.models.classes import ClassEmbedding, check_weights
 class DcganConfig:
     """resolution: side in pixels. channels: width of the 4x4 map, halved at each doubling of the side.
 
-    class_dim: width of a class's embedding (unused without classes). Activations: names of the table.
+    class_dim: width of a class's embedding (unused without classes). Activations: names of the table, or several
+    joined by commas, which share a network's blocks evenly in the order of computation ("relu,prelu": late ones PReLU).
     """
 
     resolution: int = 64
@@ -37,14 +39,23 @@ class DcganConfig:
         bounds.whole("latent_dim", self.latent_dim, 1, 1024)
         bounds.whole("channels", self.channels, 16, 1024)
         bounds.whole("class_dim", self.class_dim, 1, 512)
-        for name in (self.generator_activation, self.discriminator_activation):
-            ACTIVATIONS[name]
+        for names in (self.generator_activation, self.discriminator_activation):
+            self.by_depth(names)
 
     @property
     def widths(self) -> tuple[int, ...]:
         """Channels of the maps of 4, 8, … R/2 pixels: halved at each octave, never under 8."""
         octaves = int(math.log2(self.resolution)) - 2
         return tuple(max(self.channels >> octave, 8) for octave in range(octaves))
+
+    def by_depth(self, names: str) -> tuple[str, ...]:
+        """The activation of each block, in the order of computation: of n names over B blocks, block i has ⌊i·n/B⌋."""
+        known, blocks = names.split(","), len(self.widths)
+        for name in known:
+            ACTIVATIONS[name]
+        if len(known) > blocks:
+            raise InvalidRequest(f"{names[:80]!r} names {len(known)} activations for {blocks} blocks; name fewer.")
+        return tuple(known[block * len(known) // blocks] for block in range(blocks))
 
 
 def up_block(inward: int, outward: int, act: str, first: bool = False) -> nn.Sequential:
@@ -96,9 +107,9 @@ class Dcgan(LatentModel):
         self.embedding = ClassEmbedding(class_count, config.class_dim)
         self.width = config.latent_dim + self.embedding.width
         widths = config.widths
-        act = config.generator_activation
-        blocks = [up_block(self.width, widths[0], act, first=True)]
-        blocks += [up_block(a, b, act) for a, b in itertools.pairwise(widths)]
+        first, *later = config.by_depth(config.generator_activation)
+        blocks = [up_block(self.width, widths[0], first, first=True)]
+        blocks += [up_block(a, b, act) for (a, b), act in zip(itertools.pairwise(widths), later, strict=True)]
         self.blocks = nn.Sequential(*blocks)
         self.to_rgb = nn.ConvTranspose2d(widths[-1], 3, 4, 2, 1)
         self.register_buffer("w_mean", torch.zeros(max(class_count, 1), self.width))
@@ -127,8 +138,9 @@ class DcganDiscriminator(nn.Module):
         super().__init__()
         self.class_count = class_count
         widths = (3, *reversed(config.widths))
-        act = config.discriminator_activation
-        blocks = [down_block(a, b, act, normed=i > 0) for i, (a, b) in enumerate(itertools.pairwise(widths))]
+        acts = config.by_depth(config.discriminator_activation)
+        pairs = zip(itertools.pairwise(widths), acts, strict=True)
+        blocks = [down_block(a, b, act, normed=i > 0) for i, ((a, b), act) in enumerate(pairs)]
         self.blocks = nn.Sequential(*blocks)
         self.to_logit = nn.Conv2d(widths[-1], 1, 4)
         self.projection = ClassEmbedding(class_count, widths[-1], std=0.02)

@@ -1,7 +1,8 @@
 """Recipes `dcgan` and `cdcgan`: the game of Goodfellow et al. 2014 with the networks of Radford et al. 2015.
 
-Both players use the logistic loss, the generator in its non-saturating form. One generated batch serves both, so a step
-costs one generator pass. The paper has no augmentation; here it can be switched on (Zhao et al. 2020).
+Both players use the logistic loss, the generator in its non-saturating form, unless another objective is chosen. One
+generated batch serves both, so a step costs one generator pass. The paper has no augmentation; here it can be switched
+on (Zhao et al. 2020).
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from studio.models import bounds
 from studio.models.augment import AUGMENTATIONS, augment
 from studio.models.base import measure_w_mean
 from studio.models.dcgan import Dcgan, DcganConfig, DcganDiscriminator
+from studio.models.losses_gan import OBJECTIVES
 from studio.training.gan import measure_statistics
 from studio.training.recipe import RECIPES, Recipe, StepContext
 from studio.training.tensors import freeze
@@ -25,17 +27,22 @@ from studio.training.tensors import freeze
 
 @dataclass(frozen=True)
 class DcganTraining:
-    """Settings of the game, by Radford et al. 2015, section 4. beta1: of Adam. augment: names joined by commas."""
+    """Settings of the game, by Radford et al. 2015, section 4.
+
+    beta1: of Adam. augment: names joined by commas. objective: a name of the table of objectives.
+    """
 
     learning_rate: float = 2e-4
     discriminator_learning_rate: float = 2e-4
     beta1: float = 0.5
     augment: str = ""
+    objective: str = "non_saturating"
 
     def __post_init__(self) -> None:
         bounds.real("learning_rate", self.learning_rate, 1e-8, 1)
         bounds.real("discriminator_learning_rate", self.discriminator_learning_rate, 1e-8, 1)
         bounds.real("beta1", self.beta1, 0, 0.999)
+        OBJECTIVES[self.objective]
         for name in self.policy:
             if name not in AUGMENTATIONS:
                 raise InvalidRequest(f"Unknown augmentation {name[:80]!r}; known: {', '.join(AUGMENTATIONS)}.")
@@ -80,10 +87,15 @@ class DcganTrainer:
         fake = augment(self.model(z, weights), policy, context.generator)
         real_logits = self.discriminator(real, weights)
         fake_logits = self.discriminator(fake.detach(), weights)
-        discriminator_loss = F.softplus(-real_logits).mean() + F.softplus(fake_logits).mean()
+        objective = OBJECTIVES[self.config.objective]
+        discriminator_loss = objective.discriminator(real_logits, fake_logits)
         context.update(discriminator_loss, self.discriminator_optimiser)
         freeze(self.judging, True)
-        generator_loss = F.softplus(-self.discriminator(fake, weights)).mean()
+        against = real_logits.detach()
+        if objective.compares:
+            with torch.no_grad():
+                against = self.discriminator(real, weights)
+        generator_loss = objective.generator(against, self.discriminator(fake, weights))
         context.update(generator_loss, self.generator_optimiser)
         freeze(self.judging, False)
         return {

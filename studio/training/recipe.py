@@ -1,7 +1,7 @@
 """What a recipe is: a trainer for one kind of model, which the loop drives a step at a time."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import torch
@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from studio.core.dataset import ImageSet
+from studio.core.errors import UnknownName
 from studio.core.registry import Registry
 from studio.training.data import labelled_batches
 from studio.training.options import TrainOptions
@@ -32,6 +33,20 @@ class StepContext:
         """One optimiser step on `loss`; gradients are averaged over the processes, where there are several."""
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self._step(optimiser)
+
+    def descend(self, gradients: Sequence[Tensor], optimiser: torch.optim.Optimizer) -> None:
+        """As update, by gradients that are there already: one for each of the optimiser's parameters, in its order."""
+        parameters = [p for group in optimiser.param_groups for p in group["params"]]
+        for parameter, gradient in zip(parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self._step(optimiser)
+
+    def agree(self, values: Tensor) -> Tensor:
+        """The mean of `values` over the processes, the same on all of them."""
+        return self.accelerator.reduce(values, "mean") if self.accelerator.num_processes > 1 else values
+
+    def _step(self, optimiser: torch.optim.Optimizer) -> None:
         if self.accelerator.num_processes > 1:
             parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
             flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
@@ -134,7 +149,8 @@ class Recipe:
     is fed and what it shows; (trainer, conditional, data, options[, device]). named(trainer config, data) → the classes
     that a conditional model gets. published: the part of the trained module that is the model. companions(trainer,
     trained module, sha256 of the model's file): what is published beside it. prepare(trainer, data, options, device):
-    what the trainer takes from the data, once, before the average is made.
+    what the trainer takes from the data, once, before the average is made. variants: the recipe for
+    each value of the setting `generator`, where there is a choice; this one is the first of them.
     """
 
     name: str
@@ -152,6 +168,17 @@ class Recipe:
     published: Callable[[nn.Module], nn.Module] = whole
     companions: Callable[[Any, nn.Module, str], tuple[Companion, ...]] = alone
     prepare: Callable[[Any, ImageSet, TrainOptions, torch.device], None] = nothing_more
+    variants: "Mapping[str, Recipe]" = field(default_factory=dict)
+
+    def chosen(self, settings: Mapping[str, Any]) -> "tuple[Recipe, dict[str, Any]]":
+        """The variant that the setting `generator` names, and the other settings."""
+        rest = dict(settings)
+        if not self.variants or "generator" not in rest:
+            return self, rest
+        generator = rest.pop("generator")
+        if generator not in self.variants:
+            raise UnknownName("generator", generator, tuple(self.variants))
+        return self.variants[generator], rest
 
 
 RECIPES: Registry[Recipe] = Registry("recipe", populate="studio.training.recipes")

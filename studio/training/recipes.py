@@ -1,6 +1,7 @@
 """Importing this module fills the table of recipes."""
 
 from studio.training import dcgan as dcgan
+from studio.training import egan as egan
 from studio.training import encoder as encoder
 from studio.training import gan as gan
 from studio.training import sets as sets

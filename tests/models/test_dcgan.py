@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from studio.core.activations import ACTIVATIONS
-from studio.core.errors import UnknownName
+from studio.core.errors import InvalidRequest, UnknownName
 from studio.models.dcgan import Dcgan, DcganConfig, DcganDiscriminator, up_block
 
 SMALL = {"resolution": 32, "channels": 32, "latent_dim": 8, "class_dim": 4}
@@ -64,6 +64,19 @@ def test_every_activation_trains_in_either_network(side: str, name: str) -> None
     kind = type(ACTIVATIONS[name]())
     chosen = generator if side == "generator" else discriminator
     assert any(type(module) is kind for module in chosen.modules())
+
+
+def test_activations_by_depth_share_the_blocks_in_the_order_of_computation() -> None:
+    config = DcganConfig(resolution=64, generator_activation="relu,prelu", discriminator_activation="tanh,elu,silu")
+    assert config.by_depth("relu,prelu") == ("relu", "relu", "prelu", "prelu")
+    assert config.by_depth("tanh,elu,silu") == ("tanh", "tanh", "elu", "silu")
+    assert [type(block[2]).__name__ for block in Dcgan(config).blocks] == ["ReLU", "ReLU", "PReLU", "PReLU"]
+    assert [type(block[2]).__name__ for block in DcganDiscriminator(config).blocks] == ["Tanh", "Tanh", "ELU", "SiLU"]
+
+
+def test_more_activations_than_blocks_are_refused() -> None:
+    with pytest.raises(InvalidRequest, match="names 4 activations for 3 blocks"):
+        DcganConfig(resolution=32, generator_activation="relu,elu,relu,elu")
 
 
 def test_an_unknown_activation_lists_the_known_ones() -> None:

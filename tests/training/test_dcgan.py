@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 
 from studio.core.dataset import ImageSet
-from studio.core.errors import InvalidRequest
+from studio.core.errors import StudioError
 from studio.core.progress import result_of
 from studio.models.dcgan import DcganConfig
+from studio.models.losses_gan import OBJECTIVES
 from studio.training.dcgan import DcganTrainer, DcganTraining
 from studio.training.loop import fit
 from studio.training.options import TrainOptions
@@ -62,6 +63,35 @@ def test_the_discriminator_learns_to_tell_a_batch_apart() -> None:
     assert losses[-1] < 0.1 * losses[0]
 
 
+def test_without_a_choice_of_objective_a_step_is_the_logistic_game_bit_for_bit() -> None:
+    batch = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    torch.manual_seed(0)
+    trainer = DcganTrainer(TINY, FAST, 0)
+    trainer.step(batch, None, context())
+    torch.manual_seed(0)
+    byhand = DcganTrainer(TINY, FAST, 0)
+    judge, shared = byhand.discriminator, context()
+    batch = batch.contiguous(memory_format=torch.channels_last)
+    fake = byhand.model(shared.draw(4, 8, device=batch.device))
+    loss = F.softplus(-judge(batch)).mean() + F.softplus(judge(fake.detach())).mean()
+    shared.update(loss, byhand.discriminator_optimiser)
+    shared.update(F.softplus(-judge(fake)).mean(), byhand.generator_optimiser)
+    for module, own in zip(trainer.modules().values(), byhand.modules().values(), strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(module.parameters(), own.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES.names())
+def test_under_every_objective_the_pictures_take_the_colours_of_the_data(objective: str, tmp_path: Path) -> None:
+    red = two_colours().take(torch.arange(4))
+    options = TrainOptions(tmp_path / "m.safetensors", batch=4, images=240, device="cpu", ema_images=20)
+    config = dataclasses.replace(FAST, objective=objective)
+    checkpoint = result_of(fit(RECIPES["dcgan"], TINY, config, red, options))
+    with torch.no_grad():
+        mean = checkpoint.build()(torch.randn(4, 8, generator=torch.Generator().manual_seed(0))).mean(dim=(2, 3))
+    assert (mean[:, 0] > mean[:, 1] + 0.1).all()
+    assert (mean[:, 0] > mean[:, 2] + 0.1).all()
+
+
 @pytest.mark.parametrize("augment", ["", "colour,translation,cutout"])
 def test_a_step_moves_both_networks_and_leaves_the_discriminator_trainable(augment: str) -> None:
     torch.manual_seed(0)
@@ -108,8 +138,9 @@ def test_the_published_statistics_are_those_of_the_averaged_weights() -> None:
         ({"augment": "colour,swirl"}, "swirl.*colour, translation, cutout"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"beta1": float("nan")}, "beta1 is nan"),
+        ({"objective": "wasserstein"}, "wasserstein.*minimax, non_saturating"),
     ],
 )
 def test_settings_out_of_bounds_are_one_sentence(settings: dict[str, object], sentence: str) -> None:
-    with pytest.raises(InvalidRequest, match=sentence):
+    with pytest.raises(StudioError, match=sentence):
         DcganTraining(**settings)  # type: ignore[arg-type]
