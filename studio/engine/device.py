@@ -83,7 +83,7 @@ class Precision:
 
     @torch.inference_mode()
     def synthesise(self, model: LatentModel, w: Tensor) -> Tensor:
-        """w: (1,L,W) on the device → (1,3,R,R) float32 or bfloat16."""
+        """w: (1,L,W), or (1,L+D,W) with details, on the device → (1,3,R,R) float32 or bfloat16."""
         return self._run(model, w, bool(self.half))
 
     def probe(self, model: LatentModel) -> None:
@@ -109,4 +109,4 @@ class Precision:
 
     def _run(self, model: LatentModel, w: Tensor, half: bool) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=half, cache_enabled=False):
-            return model.synthesis(w)
+            return model.paint(w)

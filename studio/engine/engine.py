@@ -17,12 +17,15 @@ from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress, result_of
 from studio.core.video import Frame, check_gif, open_video
 from studio.engine import recipes, walks
+from studio.engine.compass import Compass, Score
 from studio.engine.device import Precision, Workers, choose_device
+from studio.engine.inverter import Inverted, Inverter, InvertRequest
 from studio.engine.library import Library
-from studio.engine.lineage import mixed, settle
+from studio.engine.lineage import check_place, mixed, settle
+from studio.engine.own import named
 from studio.engine.painter import Painter
 from studio.engine.pictures import Pictures
-from studio.engine.requests import ClassesRequest, Picture, SampleRequest, Seeded, WalkRequest, as_picture
+from studio.engine.requests import Along, ClassesRequest, Picture, SampleRequest, Seeded, WalkRequest, as_picture
 from studio.engine.results import ClassGrid, ModelInfo, Restored, Sample
 from studio.engine.style_models import StyleShelf, by_moments
 from studio.engine.style_requests import StylizeRequest
@@ -50,6 +53,8 @@ class Engine:
         self._turns = Turns()
         self._loaded: OrderedDict[str, Painter] = OrderedDict()  # by sha256, the least recently used first
         self._stylist = Stylist(self.settings, StyleShelf(self._library, self._device), self._whole)
+        self._inverter = Inverter(self._library, self._step, self.sample)
+        self._compass = Compass(self.settings, self._library, self._step)
 
     @cached_property
     def hardware(self) -> tuple[Workers, Precision]:
@@ -72,7 +77,7 @@ class Engine:
     def sample(self, request: SampleRequest) -> Job[list[Sample]]:
         """Pictures. preview: the Samples so far."""
         name, opened = self._library.open(request.model)
-        pictures = self._settled(request.all_pictures(), request.classes, opened)
+        pictures = self._settled(request.all_pictures(), request.classes, name, opened)
         recipe = recipes.recipes(request, name, opened.sha256)
         return self._paint(opened, pictures, request.truncation, recipe, list)
 
@@ -84,7 +89,7 @@ class Engine:
         rows = request.classes or opened.classes
         seeds = tuple(range(request.seed, request.seed + request.count))
         wanted = [Seeded(seed=seed, classes={row: 1.0}) for row in rows for seed in seeds]
-        pictures = self._settled(wanted, {}, opened)
+        pictures = self._settled(wanted, {}, name, opened)
         recipe = recipes.recipes(request, name, opened.sha256)
 
         def grid(samples: Sequence[Sample]) -> ClassGrid:
@@ -103,9 +108,10 @@ class Engine:
             raise InvalidRequest(f"A film may have at most {self.settings.max_size} pixels a side; got {side}.")
         if request.format == "gif":
             check_gif(request.frames, (side, side), request.fps)
-        keys = self._settled(request.keys(), request.classes, opened)
-        if request.space == "z" and any(map(mixed, keys)):
-            raise InvalidRequest("A mix of two pictures has no single place in z; walk in w instead.")
+        keys = self._settled(request.keys(), request.classes, name, opened)
+        if request.space == "z":
+            for key in keys:
+                check_place(key)
         path = self.settings.outputs / _film_name(name, opened, request) if out is None else Path(out)
         if path.suffix.lower() != f".{request.format}":
             raise InvalidRequest(f"The film's file must end in .{request.format}; got {path.name[:80]!r}.")
@@ -124,6 +130,22 @@ class Engine:
             model=model, pictures=(as_picture(picture),), truncation=truncation, classes=classes or {}
         )
         return result_of(self.sample(request))[0]
+
+    def invert(self, request: InvertRequest, image: Image.Image) -> Job[Inverted]:
+        """A picture from outside in a model. preview: the reconstruction so far. metrics: distance."""
+        return self._inverter.invert(request, image)
+
+    def directions(self, model: str) -> tuple[str, ...]:
+        """Names of the directions kept with a model."""
+        return self._compass.names(model)
+
+    def keep_direction(self, model: str, name: str, along: Along) -> None:
+        """Keep a direction with a model, under a name of the artist's; an old one of that name is replaced."""
+        self._compass.keep(model, name, along)
+
+    def find_direction(self, model: str, score: Score, count: int = 256, seed: int = 0) -> Job[Along]:
+        """The direction in which a score of pictures grows. preview: the picture last scored."""
+        return self._compass.find(model, score, count, seed)
 
     def pictures(self) -> Pictures:
         """A place for the pictures of one session; in the local profile with the artist's library behind it."""
@@ -175,11 +197,14 @@ class Engine:
             return self._stylist.restore(recipe)
         return recipes.restore(recipe, self.models())
 
-    def _settled(self, pictures: Sequence[Picture], fallback: Mapping[str, float], opened: Checkpoint) -> list[Picture]:
+    def _settled(
+        self, pictures: Sequence[Picture], fallback: Mapping[str, float], name: str, opened: Checkpoint
+    ) -> list[Picture]:
         """The pictures with their classes explicit, or one sentence that says what the model cannot do."""
         if len(pictures) > self.settings.max_count:
             raise InvalidRequest(f"At most {self.settings.max_count} pictures at once; got {len(pictures)}.")
-        settled = [settle(picture, fallback, opened.classes) for picture in pictures]
+        kept = partial(self._compass.named, name, opened)
+        settled = [settle(named(picture, kept), fallback, opened.classes) for picture in pictures]
         if any(map(mixed, settled)):
             layer_slices(self._library.layers(opened))  # a model of one layer cannot mix
         return settled
