@@ -4,8 +4,8 @@
     python -m bench.inversion MODEL --data … --vgg16 … --config steps=40 detail_rate=0 --sheet inversions.webp
 
 The pictures are the first of the data after a shuffle by seed 0, brought to the model's resolution. LPIPS is VGG16's,
-which the inversion never sees: it looks with the studio's own encoder. Time is process time on one thread, and the budget is kept in it: waiting for other programs does not count, though what they do to the caches and to the
-memory does. What is judged is the picture that a recipe brings back, its w in 16 bits and its details in 8.
+which the inversion never sees: it looks with the studio's own encoder. Time is process time on one thread, and the
+budget is kept in it: waiting for other programs does not count, though what they do to caches and memory does. What is judged is the picture that a recipe brings back, its w in 16 bits and its details in 8.
 """
 
 import argparse

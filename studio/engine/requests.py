@@ -44,9 +44,14 @@ ModelName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length
 ClassName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Classes: TypeAlias = Annotated[Mapping[ClassName, Weight], Field(max_length=MAX_CLASSES)]
 Group: TypeAlias = Literal["coarse", "middle", "fine"]
-Code: TypeAlias = Annotated[
-    str, StringConstraints(max_length=MAX_CODE), AfterValidator(lambda code: decode(code) and code)
-]
+
+
+def _base64(code: str) -> str:
+    decode(code)
+    return code
+
+
+Code: TypeAlias = Annotated[str, StringConstraints(max_length=MAX_CODE), AfterValidator(_base64)]
 
 
 class Strict(BaseModel):

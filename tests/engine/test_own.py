@@ -15,7 +15,7 @@ from strategies import json_values
 
 from studio.core import checkpoint
 from studio.core.errors import CheckpointError, InvalidRequest, StudioError, UnknownName
-from studio.core.kinds import MODEL_KINDS
+from studio.core.kinds import MODEL_KINDS, ModelKind
 from studio.core.progress import result_of
 from studio.engine import Along, Engine, InvertRequest, SampleRequest, WalkRequest
 from studio.engine.codes import encode, vector_code
@@ -23,9 +23,11 @@ from studio.engine.compass import log_odds
 from studio.engine.requests import as_picture, parts
 from studio.latent.directions import Direction
 from studio.latent.interior import pack
+from studio.latent.named import KIND, NamedConfig, NamedDirections
 from studio.latent.seeds import noise
 from studio.settings import Settings
 
+NAMED = ModelKind(KIND, NamedConfig, NamedDirections, "Directions by name.", latent=False)
 FULL = {"classes": {"portrait": 1.0}, "truncation": 1.0}
 
 
@@ -89,7 +91,10 @@ def test_a_code_of_another_model_is_one_sentence(engine: Engine, own: dict) -> N
     assert_sentence(refused.value, "another model")
 
 
-def test_a_saved_direction_is_found_by_its_name_and_travels_as_a_vector(engine: Engine, settings: Settings) -> None:
+def test_a_saved_direction_is_found_by_its_name_and_travels_as_a_vector(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(MODEL_KINDS._entries, KIND, NAMED)
     along = Along(kind="vector", vector=vector_code(Direction(torch.eye(12)[0], 0.5)))
     engine.keep_direction("paintings", "more sky", along)
     engine.keep_direction("paintings", "less sky", Along(kind="pca", index=2))
