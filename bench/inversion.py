@@ -5,7 +5,8 @@
 
 The pictures are the first of the data after a shuffle by seed 0, brought to the model's resolution. LPIPS is VGG16's,
 which the inversion never sees: it looks with the studio's own encoder. Time is process time on one thread, and the
-budget is kept in it: waiting for other programs does not count, though what they do to caches and memory does. What is judged is the picture that a recipe brings back, its w in 16 bits and its details in 8.
+budget is kept in it: waiting for other programs does not count, though what they do to caches and memory does. What is
+judged is the picture that a recipe brings back, its w in 16 bits and its details in 8.
 """
 
 import argparse
