@@ -109,8 +109,9 @@ class Mix(_Picture):
 
 
 class Own(_Picture):
-    """A picture from outside, as found in a model's latent space, which truncation leaves as it is. own: base64 of `pack` in
-    studio.latent.interior. found: the classes it was found in; classes: those to move it to."""
+    """A picture from outside, as found in a model's latent space, which truncation leaves as it is.
+
+    own: base64 of `studio.latent.interior.pack`. found: the classes it was found in; classes: those to move it to."""
 
     own: Annotated[Code, StringConstraints(min_length=1)]
     found: Classes = {}
