@@ -4,6 +4,7 @@ import typer
 
 from studio.cli.door import ManyValues, OneSentenceGroup
 from studio.cli.evaluate import evaluate
+from studio.cli.invert import invert
 from studio.cli.pictures import models, sample, walk
 from studio.cli.serve import serve
 from studio.cli.study import study
@@ -18,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (serve, models, sample, walk):
+for verb in (serve, models, sample, walk, invert):
     app.command()(verb)
 app.command(cls=ManyValues)(stylize)
 app.command(cls=ManyValues)(train)

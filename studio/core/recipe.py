@@ -14,7 +14,7 @@ from studio.core.files import atomic_write, output_error
 from studio.core.strict_json import JSONRefused, parse_object
 
 KEY = "atelier"
-MAX_RECIPE = 64 << 10  # bytes
+MAX_RECIPE = 256 << 10  # bytes; a picture of one's own takes some 50 kB of them
 MAX_DEPTH = 32
 
 

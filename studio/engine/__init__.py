@@ -1,10 +1,14 @@
 """The engine: every job that the page and the command line can ask for, as a generator of Progress."""
 
 from studio.engine.engine import Engine
+from studio.engine.inverter import Inverted, InvertRequest
 from studio.engine.pictures import Pictures
 from studio.engine.requests import (
+    Along,
     ClassesRequest,
     Mix,
+    Moved,
+    Own,
     Picture,
     SampleRequest,
     Seeded,
@@ -16,11 +20,16 @@ from studio.engine.style_requests import Style, StylizeRequest
 from studio.engine.styled import RestoredStyle, Styled, Variants
 
 __all__ = [
+    "Along",
     "ClassGrid",
     "ClassesRequest",
     "Engine",
+    "InvertRequest",
+    "Inverted",
     "Mix",
     "ModelInfo",
+    "Moved",
+    "Own",
     "Picture",
     "Pictures",
     "Restored",

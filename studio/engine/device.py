@@ -83,9 +83,9 @@ class Precision:
 
     @torch.inference_mode()
     def synthesise(self, model: LatentModel, w: Tensor) -> Tensor:
-        """w: (1,L,W) on the device → (1,3,R,R) float32 or bfloat16."""
+        """w: (1,L,W), or (1,L+D,W) with details, on the device → (1,3,R,R) float32 or bfloat16."""
         with self.chosen():
-            return model.synthesis(w)
+            return model.paint(w)
 
     def chosen(self) -> torch.autocast:
         """The context to compute in."""

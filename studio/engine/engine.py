@@ -19,14 +19,17 @@ from studio.engine.adapt_requests import AdaptRequest
 from studio.engine.adapted import Adaptation
 from studio.engine.adapters import Adapters
 from studio.engine.adapting import Adapting
+from studio.engine.compass import Compass, Score
 from studio.engine.device import Precision, Workers, choose_device
 from studio.engine.held import is_reference
+from studio.engine.inverter import Inverted, Inverter, InvertRequest
 from studio.engine.library import Library
-from studio.engine.lineage import mixed, settle
+from studio.engine.lineage import check_place, mixed, settle
 from studio.engine.opened import Opened, Workbench
+from studio.engine.own import named
 from studio.engine.painter import Painter
 from studio.engine.pictures import Pictures
-from studio.engine.requests import ClassesRequest, Picture, SampleRequest, Seeded, WalkRequest, as_picture
+from studio.engine.requests import Along, ClassesRequest, Picture, SampleRequest, Seeded, WalkRequest, as_picture
 from studio.engine.results import ClassGrid, ModelInfo, Restored, Sample
 from studio.engine.style_models import StyleShelf, by_moments
 from studio.engine.style_requests import StylizeRequest
@@ -58,6 +61,8 @@ class Engine:
         self._loaded: OrderedDict[str, Painter] = OrderedDict()  # by Opened.key, the least recently used first
         self._adapting = Adapting(self._library, self._adapters, lambda: self.hardware[1], self._whole)
         self._stylist = Stylist(self.settings, StyleShelf(self._library, self._style_precision), self._whole)
+        self._inverter = Inverter(self._library, self._step, self.sample)
+        self._compass = Compass(self.settings, self._library, self._step)
 
     @cached_property
     def hardware(self) -> tuple[Workers, Precision]:
@@ -113,8 +118,9 @@ class Engine:
         if request.format == "gif":
             check_gif(request.frames, (side, side), request.fps)
         keys = self._settled(request.keys(), request.classes, opened)
-        if request.space == "z" and any(map(mixed, keys)):
-            raise InvalidRequest("A mix of two pictures has no single place in z; walk in w instead.")
+        if request.space == "z":
+            for key in keys:
+                check_place(key)
         path = self.settings.outputs / _film_name(opened, request) if out is None else Path(out)
         if path.suffix.lower() != f".{request.format}":
             raise InvalidRequest(f"The film's file must end in .{request.format}; got {path.name[:80]!r}.")
@@ -138,6 +144,22 @@ class Engine:
             adaptation=adaptation,
         )
         return result_of(self.sample(request))[0]
+
+    def invert(self, request: InvertRequest, image: Image.Image) -> Job[Inverted]:
+        """A picture from outside in a model. preview: the reconstruction so far. metrics: distance."""
+        return self._inverter.invert(request, image)
+
+    def directions(self, model: str) -> tuple[str, ...]:
+        """Names of the directions kept with a model."""
+        return self._compass.names(model)
+
+    def keep_direction(self, model: str, name: str, along: Along) -> None:
+        """Keep a direction with a model, under a name of the artist's; an old one of that name is replaced."""
+        self._compass.keep(model, name, along)
+
+    def find_direction(self, model: str, score: Score, count: int = 256, seed: int = 0) -> Job[Along]:
+        """The direction in which a score of pictures grows. preview: the picture last scored."""
+        return self._compass.find(model, score, count, seed)
 
     def pictures(self) -> Pictures:
         """A place for the pictures of one session; in the local profile with the artist's library behind it."""
@@ -241,7 +263,9 @@ class Engine:
         """The pictures with their classes explicit, or one sentence that says what the model cannot do."""
         if len(pictures) > self.settings.max_count:
             raise InvalidRequest(f"At most {self.settings.max_count} pictures at once; got {len(pictures)}.")
-        settled = [settle(picture, fallback or opened.default, opened.classes) for picture in pictures]
+        kept = partial(self._compass.named, opened)
+        fallback = fallback or opened.default
+        settled = [settle(named(picture, kept), fallback, opened.classes) for picture in pictures]
         if any(map(mixed, settled)):
             layer_slices(self._library.layers(opened))  # a model of one layer cannot mix
         return settled

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor
 
 from studio.core.errors import InvalidRequest
-from studio.engine.requests import Mix, Picture, Seeded, Variation
+from studio.engine.requests import Mix, Moved, Own, Picture, Seeded, Variation
 from studio.latent import seeds
 from studio.latent.classes import simplex
 from studio.latent.variations import vary
@@ -32,6 +32,14 @@ def _settle(
     if isinstance(picture, Mix):
         first, second = (_settle(part, given, fallback, classes) for part in picture.mix)
         return Mix(mix=(first, second), groups=picture.groups)
+    if isinstance(picture, Moved):
+        inner = _settle(picture.moved, given, fallback, classes)
+        return Moved(moved=inner, along=picture.along, amount=picture.amount, groups=picture.groups)
+    if isinstance(picture, Own):
+        for weights in (given, picture.found):
+            if weights:
+                simplex(weights, classes)
+        return Own(own=picture.own, found=picture.found, classes=given)
     weights = given or fallback
     if not weights and classes:
         weights = {classes[seeds.draw(picture.seed, len(classes))]: 1.0}
@@ -42,7 +50,21 @@ def _settle(
 
 def mixed(picture: Picture) -> bool:
     """Whether two pictures are mixed anywhere in it."""
-    return isinstance(picture, Mix) or (isinstance(picture, Variation) and mixed(picture.of))
+    if isinstance(picture, Variation | Moved):
+        return mixed(picture.of if isinstance(picture, Variation) else picture.moved)
+    return isinstance(picture, Mix)
+
+
+def check_place(picture: Picture) -> None:
+    """Raise InvalidRequest unless the picture is one point of z."""
+    if isinstance(picture, Variation):
+        check_place(picture.of)
+    if isinstance(picture, Mix):
+        raise InvalidRequest("A mix of two pictures has no single place in z; walk in w instead.")
+    if isinstance(picture, Own | Moved):
+        raise InvalidRequest(
+            "A picture of your own, or one moved along a direction, has no place in z; walk in w instead."
+        )
 
 
 def origin(
@@ -51,8 +73,8 @@ def origin(
     """Noise (1,Z) and class weights (1,K) of a settled picture without mixes. later: variations around it."""
     if isinstance(picture, Variation):
         return origin(picture.of, dim, classes, ((picture.radius, picture.seed), *later))
-    if isinstance(picture, Mix):
-        raise InvalidRequest("A mix of two pictures has no single place in z; walk in w instead.")
+    check_place(picture)
+    assert isinstance(picture, Seeded)
     z = seeds.noise([picture.seed], dim)
     for radius, seed in later:
         z = vary(z, seeds.steps([seed], dim), radius)

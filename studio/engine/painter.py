@@ -10,8 +10,8 @@ from studio.core.kinds import LatentModel
 from studio.core.video import Frame
 from studio.engine.device import Precision
 from studio.engine.lineage import Step, origin
-from studio.engine.requests import Mix, Picture, Variation
-from studio.latent.mixing import mix
+from studio.engine.own import Owner, mixed_rows
+from studio.engine.requests import Mix, Moved, Own, Picture, Variation
 from studio.latent.truncation import class_mean, truncate
 
 
@@ -23,6 +23,7 @@ class Painter:
         self.classes = classes
         self.model = _ready(model, self.device)
         self.bytes = _bytes(self.model)
+        self.owner = Owner(self.model, classes)
         self._precision = precision
 
     def picture(self, picture: Picture, psi: float) -> Frame:
@@ -30,7 +31,7 @@ class Painter:
         return self.paint(self.style(picture, psi))
 
     def style(self, picture: Picture, psi: float) -> Tensor:
-        """A settled picture → its truncated w (1,L,W) on the CPU."""
+        """A settled picture → its truncated w (1,L,W) on the CPU; (1,L+D,W) where it has details."""
         return self._style(picture, psi, ())
 
     def _style(self, picture: Picture, psi: float, later: tuple[Step, ...]) -> Tensor:
@@ -39,7 +40,11 @@ class Painter:
             return self._style(picture.of, psi, ((picture.radius, picture.seed), *later))
         if isinstance(picture, Mix):
             first, second = (self._style(part, psi, later) for part in picture.mix)
-            return mix(first, second, picture.groups)
+            return mixed_rows(first, second, picture.groups, self.model.layers)
+        if isinstance(picture, Moved):
+            return self.owner.moved(self._style(picture.moved, psi, later), picture)
+        if isinstance(picture, Own):
+            return self.owner.rows(picture, later, lambda z, weights: self.map(z, weights, psi))
         return self.map(*origin(picture, self.model.latent_dim, self.classes, later), psi)
 
     @torch.inference_mode()
@@ -52,7 +57,7 @@ class Painter:
 
     @torch.inference_mode()
     def paint(self, w: Tensor) -> Frame:
-        """w (1,L,W) → pixels (R,R,3)."""
+        """w (1,L,W), or (1,L+D,W) with details → pixels (R,R,3)."""
         return to_uint8(self._precision.synthesise(self.model, w.to(self.device)))[0]
 
 

@@ -24,6 +24,7 @@ from pydantic import (
 )
 
 from studio.core.errors import InvalidRequest
+from studio.engine.codes import MAX_CODE, decode
 from studio.engine.sentences import number, sentence, whole
 from studio.latent.seeds import MAX_SEED
 from studio.models.adapter import MAX_STRENGTH
@@ -45,6 +46,14 @@ ModelName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length
 ClassName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Classes: TypeAlias = Annotated[Mapping[ClassName, Weight], Field(max_length=MAX_CLASSES)]
 Group: TypeAlias = Literal["coarse", "middle", "fine"]
+
+
+def _base64(code: str) -> str:
+    decode(code)
+    return code
+
+
+Code: TypeAlias = Annotated[str, StringConstraints(max_length=MAX_CODE), AfterValidator(_base64)]
 
 
 class Strict(BaseModel):
@@ -101,6 +110,42 @@ class Mix(_Picture):
     groups: Annotated[tuple[Group, ...], Field(min_length=1, max_length=3)] = ("fine",)
 
 
+class Own(_Picture):
+    """A picture from outside, as found in a model's latent space, which truncation leaves as it is.
+
+    own: base64 of `studio.latent.interior.pack`. found: the classes it was found in; classes: those to move it to."""
+
+    own: Annotated[Code, StringConstraints(min_length=1)]
+    found: Classes = {}
+
+
+class Along(Strict):
+    """A direction: the one of rank `index` of a kind, a saved one by name, or a vector (`studio.engine.codes`)."""
+
+    kind: Literal["pca", "sefa", "saved", "vector"]
+    index: Annotated[int, BeforeValidator(whole(0, 4095))] = 0
+    name: Annotated[str, StringConstraints(max_length=80)] = ""
+    vector: Code = ""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        wanting = {"saved": self.name, "vector": self.vector}.get(self.kind, "-")
+        if not wanting:
+            raise ValueError(
+                f"A direction of kind {self.kind!r} needs a {'name' if self.kind == 'saved' else 'vector'}"
+            )
+        return self
+
+
+class Moved(_Picture):
+    """A picture moved along a direction. amount: in standard deviations of w; groups: of layers, all where none."""
+
+    moved: "Picture"
+    along: Along
+    amount: Annotated[float, BeforeValidator(number(-20, 20))] = 1.0
+    groups: Annotated[tuple[Group, ...], Field(max_length=3)] = ()
+
+
 def _shorthand(value: Any) -> Any:
     """A bare whole number stands for the picture of that seed."""
     return {"seed": value} if isinstance(value, (int, float, str)) else value
@@ -108,16 +153,16 @@ def _shorthand(value: Any) -> Any:
 
 def _form(value: Any) -> str | None:
     if isinstance(value, _Picture):
-        return {Seeded: "seed", Variation: "of", Mix: "mix"}.get(type(value))
+        return {Seeded: "seed", Variation: "of", Mix: "mix", Own: "own", Moved: "moved"}.get(type(value))
     if not isinstance(value, Mapping):
         return None
-    return "mix" if "mix" in value else "of" if "of" in value else "seed"
+    return next((form for form in ("mix", "of", "own", "moved") if form in value), "seed")
 
 
 def parts(picture: "Picture") -> tuple[int, int]:
     """(depth, pictures in all) of a picture's lineage."""
-    if isinstance(picture, Variation):
-        depth, count = parts(picture.of)
+    if isinstance(picture, Variation | Moved):
+        depth, count = parts(picture.of if isinstance(picture, Variation) else picture.moved)
         return depth + 1, count + 1
     if isinstance(picture, Mix):
         (depth_a, count_a), (depth_b, count_b) = parts(picture.mix[0]), parts(picture.mix[1])
@@ -135,7 +180,11 @@ def _bounded(picture: "Picture") -> "Picture":
 
 
 Picture: TypeAlias = Annotated[
-    Annotated[Seeded, Tag("seed")] | Annotated[Variation, Tag("of")] | Annotated[Mix, Tag("mix")],
+    Annotated[Seeded, Tag("seed")]
+    | Annotated[Variation, Tag("of")]
+    | Annotated[Mix, Tag("mix")]
+    | Annotated[Own, Tag("own")]
+    | Annotated[Moved, Tag("moved")],
     Discriminator(
         _form,
         custom_error_type="picture",
@@ -147,6 +196,7 @@ Picture: TypeAlias = Annotated[
 Pictures: TypeAlias = Annotated[tuple[Picture, ...], Field(min_length=1, max_length=MAX_PICTURES)]
 Variation.model_rebuild()
 Mix.model_rebuild()
+Moved.model_rebuild()
 _PICTURE: TypeAdapter[Picture] = TypeAdapter(Picture)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from studio.core.video import Frame
 from studio.engine.device import Workers
 from studio.engine.lineage import origin
+from studio.engine.own import levelled
 from studio.engine.painter import Painter
 from studio.engine.requests import Picture, WalkRequest
 from studio.latent.interpolate import follow, path, schedule
@@ -41,7 +42,7 @@ def plan(painter: Painter, workers: Workers, keys: Sequence[Picture], request: W
     """The way through settled keys: a spline through their styles in w, or arcs between their noise in z."""
     psi, size = request.truncation, request.size
     if request.space == "w":
-        styles = torch.cat(workers.map(lambda key: painter.style(key, psi), keys))
+        styles = torch.cat(levelled(workers.map(lambda key: painter.style(key, psi), keys)))
         return Route(psi, size, w=path(styles, request.frames, "spline", request.loop))
     origins = [origin(key, painter.model.latent_dim, painter.classes) for key in keys]
     z = torch.cat([noise for noise, _ in origins])

@@ -7,6 +7,7 @@ activation in either network, and, with classes, an embedding beside z and a pro
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from studio.core.activations import ACTIVATIONS, activation
 from studio.core.errors import InvalidRequest
-from studio.core.kinds import MODEL_KINDS, LatentModel, ModelKind
+from studio.core.kinds import DETAIL_SIDES, MODEL_KINDS, LatentModel, ModelKind
 from studio.models import bounds
 from studio.models.classes import ClassEmbedding, check_weights
 
@@ -107,6 +108,7 @@ class Dcgan(LatentModel):
         self.embedding = ClassEmbedding(class_count, config.class_dim)
         self.width = config.latent_dim + self.embedding.width
         widths = config.widths
+        self.detail_shapes = tuple((c, 4 << i) for i, c in enumerate(widths) if 4 << i in DETAIL_SIDES)
         first, *later = config.by_depth(config.generator_activation)
         blocks = [up_block(self.width, widths[0], first, first=True)]
         blocks += [up_block(a, b, act) for (a, b), act in zip(itertools.pairwise(widths), later, strict=True)]
@@ -119,10 +121,19 @@ class Dcgan(LatentModel):
         """z: (B,Z) standard normal, weights: (B,K) rows on the simplex → w: (B,1,W)."""
         return torch.cat([z, self.embedding(weights, like=z)], dim=1)[:, None]
 
-    def synthesis(self, w: Tensor) -> Tensor:
-        """w: (B,1,W) → pictures (B,3,R,R) in [-1,1]."""
-        picture: Tensor = torch.tanh(self.to_rgb(self.blocks(w[:, 0, :, None, None])))
+    def synthesis(self, w: Tensor, details: Sequence[Tensor] = ()) -> Tensor:
+        """w: (B,1,W), details: as in LatentModel → pictures (B,3,R,R) in [-1,1]."""
+        added = {detail.shape[3]: detail for detail in details}
+        x = w[:, 0, :, None, None]
+        for block in self.blocks:
+            x = block(x)
+            x = x + added[x.shape[3]] if x.shape[3] in added else x
+        picture: Tensor = torch.tanh(self.to_rgb(x))
         return picture
+
+    def style_weights(self) -> tuple[Tensor, ...]:
+        """The first transposed convolution, whose map of 4x4 is linear in w: one matrix (16C,W)."""
+        return (self.blocks[0].get_parameter("0.weight").flatten(1).T,)
 
     def optimise_(self) -> None:
         """Fold batch norm into the transposed convolutions, in place; only meaningful in eval mode."""

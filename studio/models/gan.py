@@ -9,6 +9,7 @@ noise, and the class only modulates channels. A mapping network before w, and a 
 tried: each class kept one layout and the noise changed its colours only.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studio.core.errors import InvalidRequest
-from studio.core.kinds import MODEL_KINDS, LatentModel, ModelKind
+from studio.core.kinds import DETAIL_SIDES, MODEL_KINDS, LatentModel, ModelKind
 from studio.models.blocks import Excitation, Modulation, Noise, UpConv3x3, fold_batch_norm_
 
 RESOLUTIONS = (32, 64, 128, 256)
@@ -110,6 +111,7 @@ class GanGenerator(LatentModel):
         self.class_count = class_count
         self.sizes = [size for size in CHANNELS if 8 <= size <= config.resolution]
         self.layers = len(self.sizes) + 2
+        self.detail_shapes = tuple((config.channels(size), size) for size in self.sizes if size in DETAIL_SIDES)
         self.embedding = nn.Parameter(torch.randn(class_count, config.embedding)) if class_count else None
         self.start = nn.Linear(config.latent_dim, 2 * config.channels(4) * 16, bias=False)
         self.start_norm = nn.BatchNorm2d(2 * config.channels(4))
@@ -134,17 +136,25 @@ class GanGenerator(LatentModel):
             z = torch.cat([z, weights @ self.embedding], dim=1)
         return z[:, None].expand(-1, self.layers, -1)
 
-    def synthesis(self, w: Tensor) -> Tensor:
-        """w: (B,L,W) → (B,3,R,R) in [-1,1]."""
+    def synthesis(self, w: Tensor, details: Sequence[Tensor] = ()) -> Tensor:
+        """w: (B,L,W), details: none, or (B,C,S,S) for each of detail_shapes → (B,3,R,R) in [-1,1]."""
+        added = {detail.shape[3]: detail for detail in details}
         x = self.start(w[:, 0, : self.latent_dim]).view(w.shape[0], -1, 4, 4)
         x = x.contiguous(memory_format=torch.channels_last)
         x = gated_linear_unit(self.start_norm(x))
         maps, gate = {4: x}, None
         for layer, (size, octave) in enumerate(zip(self.sizes, self.octaves, strict=True), start=1):
             x = octave(x, w[:, layer], gate)
+            x = x + added[size] if size in added else x
             gate = self.excitations[str(size)](maps[EXCITATION[size]]) if size in EXCITATION else None
             maps[size] = x
         return torch.tanh(self.colour(self.colour_modulation(x, w[:, -1], gate)))
+
+    def style_weights(self) -> tuple[Tensor, ...]:
+        """The start, which reads the noise alone, the octaves' modulations and the colours': (O,W) for each layer."""
+        start = F.pad(self.start.weight, (0, self.width - self.latent_dim))
+        octaves = [octave.get_parameter("modulation.affine.weight") for octave in self.octaves]
+        return (start, *octaves, self.colour_modulation.affine.weight)
 
     def optimise_(self) -> None:
         for module in self.modules():

@@ -8,13 +8,14 @@ in for the standard normal prior (a posterior is never quite that): samples then
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from studio.core.kinds import MODEL_KINDS, LatentModel, ModelKind
+from studio.core.kinds import DETAIL_SIDES, MODEL_KINDS, LatentModel, ModelKind
 from studio.models import bounds
 from studio.models.blocks import Modulation, UpConv3x3
 from studio.models.classes import ClassEmbedding
@@ -146,6 +147,8 @@ class Vae(LatentModel):
         self.latent_dim = config.latent_dim + 1
         self.width, self.resolution, self.class_count = config.width, config.resolution, class_count
         self.layers = config.octaves + 1
+        maps = ((config.decoder_width(octave), 4 << octave) for octave in range(self.layers))
+        self.detail_shapes = tuple((channels, side) for channels, side in maps if side in DETAIL_SIDES)
         self.embedding = ClassEmbedding(class_count, config.class_dim)
         inward = config.latent_dim + self.embedding.width
         self.map_skip, self.map_in = nn.Linear(inward, config.width), nn.Linear(inward, config.width)
@@ -200,16 +203,30 @@ class Vae(LatentModel):
         chances = chances.expand(len(z), -1) if weights is None else weights.to(chances.dtype) @ chances
         return self.style(draw(self.prior, chances, z), weights)
 
-    def synthesis(self, w: Tensor) -> Tensor:
-        """w: (B,L,W) → pictures (B,3,R,R) in [-1,1]; in training they may lie outside.
+    def synthesis(self, w: Tensor, details: Sequence[Tensor] = ()) -> Tensor:
+        """w: (B,L,W), details: as in LatentModel → pictures (B,3,R,R) in [-1,1]; in training they may lie outside.
 
         A squashing function there saturates on the pure colours of paint, and L1 through it has no gradient left.
         """
+        added = {detail.shape[3]: detail for detail in details}
         x = self.start(w[:, 0]).view(w.shape[0], -1, 4, 4).contiguous(memory_format=torch.channels_last)
         for layer, octave in enumerate(self.octaves, start=1):
             x = octave(x, w[:, layer])
+            x = x + added[x.shape[3]] if x.shape[3] in added else x
         picture: Tensor = self.colour(F.leaky_relu(x, 0.2))
         return picture if self.training else picture.clamp(-1, 1)
+
+    def style_weights(self) -> tuple[Tensor, ...]:
+        """The start and the octaves' modulations: (O,W) for each layer."""
+        names = ("style_in.affine.weight", "style_out.affine.weight")
+        return (
+            self.start.weight,
+            *(torch.cat([octave.get_parameter(name) for name in names]) for octave in self.octaves),
+        )
+
+    def encoded(self, pictures: Tensor, weights: Tensor | None) -> Tensor:
+        """The styles of the posterior's mean. pictures: (B,3,R,R) in [-1,1], weights: (B,K) → w (B,L,W)."""
+        return self.style(self.encode(pictures, weights)[0], weights)
 
     def optimise_(self) -> None:
         """Keep the transposed kernels of the upsampling convolutions."""

@@ -13,7 +13,7 @@ from html import escape
 
 from PIL import Image
 
-from studio.engine import ClassGrid, Mix, Picture, Sample, Seeded, Variation
+from studio.engine import ClassGrid, Mix, Moved, Own, Picture, Sample, Variation
 
 QUALITY = 92
 MAX_CAPTION = 26  # characters
@@ -32,13 +32,15 @@ def key(picture: Picture) -> str:
 
 
 def caption(picture: Picture) -> str:
-    """Where a picture comes from, in a few signs: 7, a variation 7~3, a mix 7×12."""
+    """Where a picture comes from, in a few signs: 7, a variation 7~3, a mix 7×12, moved 7→pca, one's own "own"."""
     if isinstance(picture, Variation):
         text = f"{caption(picture.of)}~{picture.seed}"
     elif isinstance(picture, Mix):
         text = "×".join(caption(part) for part in picture.mix)
+    elif isinstance(picture, Moved):
+        text = f"{caption(picture.moved)}→{picture.along.name or picture.along.kind}"
     else:
-        text = str(picture.seed)
+        text = "own" if isinstance(picture, Own) else str(picture.seed)
     return text if len(text) <= MAX_CAPTION else f"{text[: MAX_CAPTION - 1]}…"
 
 
@@ -49,16 +51,23 @@ def description(picture: Picture) -> str:
     if isinstance(picture, Mix):
         first, second = map(description, picture.mix)
         return f"{first} with the {' and '.join(picture.groups)} style of {second}"
+    if isinstance(picture, Moved):
+        direction = picture.along.name or f"{picture.along.kind} {picture.along.index}"
+        return f"{description(picture.moved)}, moved {picture.amount:.2g} along {direction}"
     named = blend(picture)
-    return f"seed {picture.seed}{f', {named}' if named else ''}"
+    origin = "a picture of your own" if isinstance(picture, Own) else f"seed {picture.seed}"
+    return f"{origin}{f', {named}' if named else ''}"
 
 
 def blend(picture: Picture) -> str:
     """The classes of a picture in words: "landscape", or "landscape 70 %, seascape 30 %"."""
-    if not isinstance(picture, Seeded):
+    if isinstance(picture, Moved):
+        return blend(picture.moved)
+    if isinstance(picture, Variation | Mix):
         return blend(picture.of if isinstance(picture, Variation) else picture.mix[0])
-    total = sum(picture.classes.values()) or 1.0
-    shares = sorted(((weight / total, name) for name, weight in picture.classes.items() if weight), reverse=True)
+    weights = (picture.classes or picture.found) if isinstance(picture, Own) else picture.classes
+    total = sum(weights.values()) or 1.0
+    shares = sorted(((weight / total, name) for name, weight in weights.items() if weight), reverse=True)
     if len(shares) == 1:
         return shares[0][1]
     return ", ".join(f"{name} {share:.0%}" for share, name in shares)

@@ -96,7 +96,7 @@ def test_other_text_chunks_are_read(chunk: bytes) -> None:
         ('{"seed": NaN}', "holds NaN, which is not a number"),
         ('{"seed": 1e999}', "holds a number past every bound"),
         ('{"a":' * 10_000, "nested more than 32 levels deep"),
-        ('{"a": "' + "x" * 65_536 + '"}', "bytes long where at most 65536 are allowed"),
+        ('{"a": "' + "x" * 262_144 + '"}', "bytes long where at most 262144 are allowed"),
     ],
 )
 def test_a_recipe_that_is_refused(text: str, sentence: str) -> None:
@@ -127,7 +127,7 @@ def test_what_is_not_a_png_holds_no_recipe() -> None:
         ({"seed": float("nan")}, "is not JSON"),
         ({"seed": object()}, "is not JSON"),
         ({"a": "\ud800"}, "not valid Unicode"),
-        ({"a": "x" * 70_000}, "at most 65536 are allowed"),
+        ({"a": "x" * 270_000}, "at most 262144 are allowed"),
         (nested(33), "more than 32 levels"),
         (nested(100_000), "is not JSON|more than 32 levels"),
     ],
