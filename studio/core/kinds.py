@@ -46,7 +46,8 @@ class LatentModel(nn.Module, ABC):
 class ModelKind:
     """A row of the table of model kinds. build(config, count of names) → a module in train mode, seeded by torch.
 
-    latent: whether it builds a LatentModel, which samples, walks and mixes; the others serve style transfer.
+    latent: whether it builds a LatentModel, which samples, walks and mixes; the others serve style transfer or
+    criticise.
     """
 
     name: str

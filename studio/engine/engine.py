@@ -13,10 +13,11 @@ import torch
 from PIL import Image
 
 from studio.core.checkpoint import Checkpoint
+from studio.core.decode import Source
 from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress, result_of
 from studio.core.video import Frame, check_gif, open_video
-from studio.engine import recipes, walks
+from studio.engine import critic, recipes, walks
 from studio.engine.device import Precision, Workers, choose_device
 from studio.engine.library import Library
 from studio.engine.lineage import mixed, settle
@@ -49,6 +50,7 @@ class Engine:
         self._library = Library(self.settings)
         self._turns = Turns()
         self._loaded: OrderedDict[str, Painter] = OrderedDict()  # by sha256, the least recently used first
+        self._critics = critic.Critics(self._library)
         self._stylist = Stylist(self.settings, StyleShelf(self._library, self._device), self._whole)
 
     @cached_property
@@ -163,6 +165,29 @@ class Engine:
     def masterwork_thumbnail(self, name: str) -> Image.Image:
         """One masterwork's hand on a neutral picture. Raises UnknownName."""
         return self._stylist.thumbnail(name)
+
+    def classify(self, image: Image.Image | Source) -> dict[str, float]:
+        """What a picture is of: {class: probability}, the likeliest first, summing to 1; the same every time.
+
+        image: in memory, or a file of it. Raises ImageError, or CheckpointError where no critic is there.
+        """
+        return self._criticise(critic.classify, critic.pictured(image))
+
+    def saliency(self, image: Image.Image | Source, class_name: str | None = None) -> Image.Image:
+        """Where a picture looks like a class (the likeliest by default), in heat colours on it. Raises as classify,
+        and UnknownName."""
+        return self._criticise(critic.saliency, critic.pictured(image), class_name)
+
+    @property
+    def can_classify(self) -> bool:
+        """Whether the critic is there."""
+        return self._critics.there
+
+    def _criticise(self, job: Callable[..., T], *values: Any) -> T:
+        """job(critic, *values) in the device's next turn, on one thread, so that the bits do not depend on company."""
+        with self._turns:
+            workers, precision = self.hardware
+            return workers.map(lambda run: run(self._critics.load(precision.device), *values), [job])[0]
 
     @property
     def can_stylize(self) -> bool:
