@@ -23,7 +23,7 @@ def recalls(matrix: Tensor) -> Tensor:
 def accuracies(matrix: Tensor) -> dict[str, float]:
     """accuracy: of all pictures. balanced_accuracy: mean of the classes' own, over classes that have pictures."""
     return {
-        "accuracy": float(matrix.diagonal().sum() / matrix.sum()),
+        "accuracy": float(matrix.diagonal().sum().double() / matrix.sum()),
         "balanced_accuracy": float(recalls(matrix).nanmean()),
     }
 

@@ -181,9 +181,15 @@ class ConfusionSheet:
 
     def __init__(self, images: Tensor, labels: Tensor, classes: tuple[str, ...]) -> None:
         self.images, self.labels, self.classes = images, labels, classes
+        self._last: tuple[Tensor, Tensor] | None = None  # a head's weights, and the matrix found with them
 
-    @torch.no_grad()
     def _matrix(self, model: Classifier) -> Tensor:
+        head = model.head.weight.detach()
+        if self._last is None or not torch.equal(self._last[0], head):  # they change at every step
+            self._last = head.clone(), self._judged(model)
+        return self._last[1]
+
+    def _judged(self, model: Classifier) -> Tensor:
         device = next(model.parameters()).device
         chunks = (x.to(device).float().div(127.5).sub(1) for x in self.images.split(CHUNK))
         found = torch.cat([model.probabilities(x).argmax(dim=1).cpu() for x in chunks])
