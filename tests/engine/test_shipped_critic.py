@@ -15,6 +15,11 @@ SHIPPED = Path(__file__).resolve().parents[2] / "checkpoints"
 GENRES = ("cityscape", "genre-scene", "landscape", "portrait", "religious", "seascape", "still-life", "ukiyo-e")
 
 
+@pytest.fixture(autouse=True)
+def real_kinds() -> None:
+    """The critic needs the real table of kinds."""
+
+
 def test_the_shipped_critic_knows_the_genres_and_is_under_ten_megabytes() -> None:
     opened = checkpoint.load(SHIPPED / "classifier.safetensors")
     assert (opened.kind, opened.classes) == ("classifier", GENRES)
@@ -30,12 +35,7 @@ def test_it_may_judge_the_shipped_generators_with_classes(generator: str) -> Non
     assert shared_eyes(critic, training_features(model.provenance)) == ()
 
 
-def test_the_engine_asks_it(real_kinds: None, tmp_path: Path) -> None:
+def test_the_engine_asks_it(tmp_path: Path) -> None:
     found = Engine(Settings(home=tmp_path, checkpoints=SHIPPED, device="cpu")).classify(Image.new("RGB", (64, 48)))
     assert set(found) == set(GENRES)
     assert sum(found.values()) == pytest.approx(1)
-
-
-@pytest.fixture
-def real_kinds() -> None:
-    """The table of kinds as it is."""
