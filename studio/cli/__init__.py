@@ -2,6 +2,7 @@
 
 import typer
 
+from studio.cli.critic import classify
 from studio.cli.door import ManyValues, OneSentenceGroup
 from studio.cli.evaluate import evaluate
 from studio.cli.invert import invert
@@ -19,7 +20,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for verb in (serve, models, sample, walk, invert):
+for verb in (serve, models, sample, walk, invert, classify):
     app.command()(verb)
 app.command(cls=ManyValues)(stylize)
 app.command(cls=ManyValues)(train)

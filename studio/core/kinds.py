@@ -77,7 +77,8 @@ DETAIL_SIDES = (16, 32)  # px: coarse enough that styles still colour and shade 
 class ModelKind:
     """A row of the table of model kinds. build(config, count of names) → a module in train mode, seeded by torch.
 
-    latent: whether it builds a LatentModel, which samples, walks and mixes; the others serve style transfer.
+    latent: whether it builds a LatentModel, which samples, walks and mixes; the others serve style transfer or
+    criticise.
     """
 
     name: str

@@ -1,42 +1,32 @@
 """The engine: models, device and jobs. Every job is a generator of Progress; iterate to go on, close to cancel."""
 
-import hashlib
-import json
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import contextmanager
-from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from PIL import Image
 
-from studio.core.errors import InvalidRequest
+from studio.core.decode import Source
 from studio.core.progress import Progress, result_of
-from studio.core.video import Frame, check_gif, open_video
-from studio.engine import recipes, walks
+from studio.engine import critic, recipes
 from studio.engine.adapt_requests import AdaptRequest
 from studio.engine.adapted import Adaptation
 from studio.engine.adapters import Adapters
 from studio.engine.adapting import Adapting
 from studio.engine.compass import Compass, Score
-from studio.engine.device import Precision, Workers, choose_device
+from studio.engine.device import Precision, Workers
 from studio.engine.held import is_reference
 from studio.engine.inverter import Inverted, Inverter, InvertRequest
 from studio.engine.library import Library
-from studio.engine.lineage import check_place, mixed, settle
-from studio.engine.opened import Opened, Workbench
-from studio.engine.own import named
-from studio.engine.painter import Painter
+from studio.engine.machine import Machine
 from studio.engine.pictures import Pictures
-from studio.engine.requests import Along, ClassesRequest, Picture, SampleRequest, Seeded, WalkRequest, as_picture
+from studio.engine.requests import Along, ClassesRequest, Picture, SampleRequest, WalkRequest, as_picture
 from studio.engine.results import ClassGrid, ModelInfo, Restored, Sample
+from studio.engine.sampling import Sampling
 from studio.engine.style_models import StyleShelf, by_moments
 from studio.engine.style_requests import StylizeRequest
 from studio.engine.styled import RestoredStyle, Styled, Variants
 from studio.engine.stylist import Stylist
-from studio.engine.turns import Turns
-from studio.latent.mixing import layer_slices
 from studio.models.adapter import Adapter
 from studio.settings import Settings
 from studio.style.similarity import SIMILARITIES
@@ -55,25 +45,20 @@ class Engine:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = Settings.from_environment() if settings is None else settings
         self._library = Library(self.settings)
-        self._turns = Turns()
+        self._machine = Machine(self.settings)
+        whole = self._machine.whole
         self._adapters = Adapters(self.settings, self._library)
-        self._bench = Workbench()
-        self._loaded: OrderedDict[str, Painter] = OrderedDict()  # by Opened.key, the least recently used first
-        self._adapting = Adapting(self._library, self._adapters, lambda: self.hardware[1], self._whole)
-        self._stylist = Stylist(self.settings, StyleShelf(self._library, self._style_precision), self._whole)
-        self._inverter = Inverter(self._library, self._step, self.sample)
-        self._compass = Compass(self.settings, self._library, self._step)
+        self._adapting = Adapting(self._library, self._adapters, lambda: self.hardware[1], whole)
+        self._stylist = Stylist(self.settings, StyleShelf(self._library, self._machine.style_precision), whole)
+        self._compass = Compass(self.settings, self._library, self._machine.step)
+        self._sampling = Sampling(self.settings, self._library, self._machine, self._compass)
+        self._inverter = Inverter(self._library, self._machine.step, self.sample)
+        self._critics = critic.Critics(self._library)
 
-    @cached_property
+    @property
     def hardware(self) -> tuple[Workers, Precision]:
         """The workers on the device that the settings choose, and the precision that it computes in."""
-        device = choose_device(self.settings.device)
-        return Workers(device, self.settings.threads), Precision(device, self.settings.home / "processor.json")
-
-    def _style_precision(self) -> Precision:
-        """For the networks of style transfer, which a GPU is tried on anew."""
-        generators = self.hardware[1]
-        return Precision(generators.device, generators.record)
+        return self._machine.hardware
 
     def models(self) -> list[ModelInfo]:
         """Every model by name; a file that cannot be used is listed with its error."""
@@ -85,46 +70,15 @@ class Engine:
 
     def sample(self, request: SampleRequest) -> Job[list[Sample]]:
         """Pictures. preview: the Samples so far."""
-        opened = self._library.open(request.model).at(request.adaptation)
-        pictures = self._settled(request.all_pictures(), request.classes, opened)
-        recipe = _recipes(request, opened)
-        return self._paint(opened, pictures, request.truncation, recipe, list)
+        return self._sampling.sample(request)
 
     def classes(self, request: ClassesRequest) -> Job[ClassGrid]:
         """A row of pictures for each class. preview: the Samples so far, row by row."""
-        opened = self._library.open(request.model).at(request.adaptation)
-        if not opened.classes:
-            raise InvalidRequest(f"The model {opened.name!r} has no classes; choose one that has, or sample it.")
-        rows = request.classes or opened.classes
-        seeds = tuple(range(request.seed, request.seed + request.count))
-        wanted = [Seeded(seed=seed, classes={row: 1.0}) for row in rows for seed in seeds]
-        pictures = self._settled(wanted, {}, opened)
-        recipe = _recipes(request, opened)
-
-        def grid(samples: Sequence[Sample]) -> ClassGrid:
-            starts = range(0, len(samples), len(seeds))
-            return ClassGrid(rows, seeds, tuple(tuple(samples[i : i + len(seeds)]) for i in starts))
-
-        return self._paint(opened, pictures, request.truncation, recipe, grid)
+        return self._sampling.classes(request)
 
     def walk(self, request: WalkRequest, out: Path | str | None = None) -> Job[Path]:
         """A film. preview: the frame last made. out: its file, else one in the outputs folder named by the request."""
-        opened = self._library.open(request.model).at(request.adaptation)
-        side = request.size or self._library.resolution(opened)
-        if request.frames > self.settings.max_frames:
-            raise InvalidRequest(f"A walk may have at most {self.settings.max_frames} frames; got {request.frames}.")
-        if side > max(self.settings.max_size, self._library.resolution(opened)):
-            raise InvalidRequest(f"A film may have at most {self.settings.max_size} pixels a side; got {side}.")
-        if request.format == "gif":
-            check_gif(request.frames, (side, side), request.fps)
-        keys = self._settled(request.keys(), request.classes, opened)
-        if request.space == "z":
-            for key in keys:
-                check_place(key)
-        path = self.settings.outputs / _film_name(opened, request) if out is None else Path(out)
-        if path.suffix.lower() != f".{request.format}":
-            raise InvalidRequest(f"The film's file must end in .{request.format}; got {path.name[:80]!r}.")
-        return self._film(opened, keys, request, path)
+        return self._sampling.walk(request, out)
 
     def render(
         self,
@@ -200,6 +154,27 @@ class Engine:
         """One masterwork's hand on a neutral picture. Raises UnknownName."""
         return self._stylist.thumbnail(name)
 
+    def classify(self, image: Image.Image | Source) -> dict[str, float]:
+        """What a picture is of: {class: probability}, the likeliest first, summing to 1; the same every time.
+
+        image: in memory, or a file of it. Raises ImageError, or CheckpointError where no critic is there.
+        """
+        return self._criticise(critic.classify, critic.pictured(image))
+
+    def saliency(self, image: Image.Image | Source, class_name: str | None = None) -> Image.Image:
+        """Where a picture looks like a class (the likeliest by default), in heat colours on it. Raises as classify,
+        and UnknownName."""
+        return self._criticise(critic.saliency, critic.pictured(image), class_name)
+
+    @property
+    def can_classify(self) -> bool:
+        """Whether the critic is there."""
+        return self._critics.there
+
+    def _criticise(self, job: Callable[..., T], *values: Any) -> T:
+        """job(critic, *values) on the device."""
+        return self._machine.single(lambda: job(self._critics.load(self._machine.device()), *values))
+
     @property
     def can_stylize(self) -> bool:
         """Whether the models of style transfer are there."""
@@ -215,7 +190,7 @@ class Engine:
 
     def pick(self, adaptation: Adaptation, stage: int) -> str:
         """The adapter of another stage of an adaptation, held in memory. → its reference."""
-        reference: str = self._whole(self._adapting.pick, adaptation, stage)
+        reference: str = self._machine.whole(self._adapting.pick, adaptation, stage)
         return reference
 
     def bases(self) -> tuple[str, ...]:
@@ -258,84 +233,3 @@ class Engine:
             return self._stylist.restore(recipe)
         with_held = [self.info(model) for model in held if is_reference(model) and model in self._library.held]
         return recipes.restore(recipe, [*self.models(), *with_held])
-
-    def _settled(self, pictures: Sequence[Picture], fallback: Mapping[str, float], opened: Opened) -> list[Picture]:
-        """The pictures with their classes explicit, or one sentence that says what the model cannot do."""
-        if len(pictures) > self.settings.max_count:
-            raise InvalidRequest(f"At most {self.settings.max_count} pictures at once; got {len(pictures)}.")
-        kept = partial(self._compass.named, opened)
-        fallback = fallback or opened.default
-        settled = [settle(named(picture, kept), fallback, opened.classes) for picture in pictures]
-        if any(map(mixed, settled)):
-            layer_slices(self._library.layers(opened))  # a model of one layer cannot mix
-        return settled
-
-    def _paint(
-        self,
-        opened: Opened,
-        pictures: Sequence[Picture],
-        psi: float,
-        recipe: Callable[[Picture], dict[str, Any]],
-        finish: Callable[[list[Sample]], T],
-    ) -> Job[T]:
-        samples: list[Sample] = []
-        while len(samples) < len(pictures):
-            with self._step(opened) as (painter, workers):
-                chunk = pictures[len(samples) : len(samples) + workers.step]
-                frames = workers.map(partial(painter.picture, psi=psi), chunk)
-            for picture, frame in zip(chunk, frames, strict=True):
-                samples.append(Sample(Image.fromarray(frame), picture, recipe(picture)))
-            done = len(samples) == len(pictures)
-            yield Progress(len(samples), len(pictures), preview=samples[:], result=finish(samples) if done else None)
-
-    def _film(self, opened: Opened, keys: Sequence[Picture], request: WalkRequest, path: Path) -> Job[Path]:
-        route: walks.Route | None = None
-        frames: list[Frame] = []
-        done = 0
-        with open_video(path, request.fps) as film:
-            while done < request.frames:
-                with self._step(opened) as (painter, workers):
-                    route = route or walks.plan(painter, workers, keys, request)
-                    chunk = range(done, min(done + workers.step, request.frames))
-                    frames = workers.map(partial(route.frame, painter), chunk)
-                for frame in frames:
-                    film.add(frame)
-                done += len(frames)
-                if done < request.frames:
-                    yield Progress(done, request.frames, preview=Image.fromarray(frames[-1]))
-        yield Progress(done, request.frames, preview=Image.fromarray(frames[-1]), result=path)
-
-    def _whole(self, job: Callable[..., T], *values: Any) -> T:
-        """job(*values) in the device's next turn, with all threads of the processor."""
-        with self._turns:
-            return self.hardware[0].whole(job, *values)
-
-    @contextmanager
-    def _step(self, opened: Opened) -> Generator[tuple[Painter, Workers], None, None]:
-        """One turn on the device, with the model loaded."""
-        with self._turns:
-            workers, precision = self.hardware
-            yield self._painter(opened, workers, precision), workers
-
-    def _painter(self, opened: Opened, workers: Workers, precision: Precision) -> Painter:
-        """The model from memory or from its file; the least recently used ones make room."""
-        painter = self._loaded.pop(opened.key, None)
-        if painter is None:
-            build = partial(opened.build, self._bench.load)
-            painter = workers.map(lambda make: Painter(make(), opened.classes, precision), [build])[0]
-            workers.map(precision.probe, [painter.model])
-        self._loaded[opened.key] = painter
-        while len(self._loaded) > 1 and sum(p.bytes for p in self._loaded.values()) > self.settings.cache_bytes:
-            self._loaded.popitem(last=False)
-        return painter
-
-
-def _recipes(request: SampleRequest | ClassesRequest, opened: Opened) -> Callable[[Picture], dict[str, Any]]:
-    base = None if opened.base is None else opened.base.sha256
-    return recipes.recipes(request, opened.name, opened.sha256, base)
-
-
-def _film_name(opened: Opened, request: WalkRequest) -> str:
-    """The same request of the same model has the same file."""
-    text = json.dumps([opened.sha256, request.to_json()], sort_keys=True)
-    return f"{opened.name}-walk-{hashlib.sha256(text.encode()).hexdigest()[:12]}.{request.format}"

@@ -15,6 +15,7 @@ from studio.core.progress import Progress
 from studio.evaluation.cache import describe_cached, likenesses_cached
 from studio.evaluation.compare import ClassRow, class_metrics, compare, compare_classes
 from studio.evaluation.config import MINIMUM, EvaluationConfig
+from studio.evaluation.critic import Critic, called, consistency, consistency_metrics, refuse_shared_eyes
 from studio.evaluation.draw import apportion, class_labels, draw
 from studio.evaluation.features import Description, FeatureNet, describe, feature_net, likenesses, refuse_own_judge
 from studio.evaluation.metrics import Novelty, novelty
@@ -52,22 +53,28 @@ def evaluate(
     classes: Sequence[str] = (),
     training_features: Sequence[str] = (),
     cache: Path | None = None,
+    critic: Critic | None = None,
 ) -> Generator[Progress[Report], None, None]:
     """Judge a model against held-out images; the last item carries the Report.
 
     model: in eval mode, on the device to use. reference: held-out images, read at 128 px or more. training: what the
     model was trained on, for novelty. classes: the names of a conditional model's classes, in its order; pictures are
     drawn with the classes in the reference's proportions. training_features: names of the networks that its training
-    used, refused as judges. cache: a folder for descriptions of the real images. preview: the sheet of samples, once.
+    used, refused as judges. cache: a folder for descriptions of the real images. critic: asked whether drawn pictures
+    look like their class, where the model has classes. preview: the sheet of samples, once.
     """
     if model.training:
         raise ValueError("evaluate() needs a model in eval mode")
     config = config or EvaluationConfig()
     refuse_own_judge(config.features, training_features)
+    critic = critic if model.class_count else None
+    if critic is not None:
+        refuse_shared_eyes(critic, training_features)
     labels = class_labels(model, classes, reference, config.count)
     _check_real(reference, "reference")
     nets = [feature_net(spec, model.w_mean.device) for spec in config.features]
-    tally = Tally(_total(len(nets), len(reference), config.count, training))
+    asked = config.count + len(reference) if critic else 0
+    tally = Tally(_total(len(nets), len(reference), config.count, training) + asked)
     images = torch.empty(config.count, 3, model.resolution, model.resolution, dtype=torch.uint8)
     for rows, batch in draw(model, classes, reference.classes, labels, config):
         images[rows] = batch
@@ -90,6 +97,8 @@ def evaluate(
             if "nearest" not in sheets:
                 sheets["nearest"] = nearest_sheet(images, training.images, novel)
         report = _with(report, net, reference.classes, real, drawn, novel, drawn.labels, config.seed)
+    if critic is not None:
+        report = yield from _criticised(report, critic, images, labels, reference, config.batch, tally)
     yield Progress(tally.total, tally.total, metrics=report.metrics, preview=sheets["samples"], result=report)
 
 
@@ -141,6 +150,18 @@ def _with(
     rows: tuple[ClassRow, ...] = compare_classes(net, classes, real, drawn, novelties, seed)
     metrics = {**report.metrics, **compare(net, real, drawn, novel, seed), **class_metrics(net, rows)}
     return replace(report, metrics=metrics, classes=report.classes + rows)
+
+
+def _criticised(
+    report: Report, critic: Critic, images: Tensor, labels: Tensor, reference: ImageSet, batch: int, tally: Tally
+) -> Generator[Progress[Report], None, Report]:
+    """The report with what a critic says of the drawn pictures' classes, beside what it says of the real ones'."""
+    drawn_as = yield from tally.count(called(critic, images, batch))
+    real_as = yield from tally.count(called(critic, reference.images, batch))
+    rows = consistency(critic, reference.classes, labels, drawn_as, reference.labels, real_as)
+    notes = () if rows else (f"The critic {critic.name} knows none of the classes drawn.",)
+    metrics = {**report.metrics, **consistency_metrics(critic, rows)}
+    return replace(report, metrics=metrics, consistency=rows, notes=report.notes + notes)
 
 
 def _novelty(

@@ -12,6 +12,7 @@ from PIL import Image
 from studio.core.errors import StudioError
 from studio.core.files import atomic_write, shown
 from studio.evaluation.compare import COLLAPSE_RATIO, ClassRow
+from studio.evaluation.critic import ConsistencyRow
 from studio.evaluation.features import EVALUATION_SIZE
 from studio.evaluation.metrics import COPY_RATIO
 
@@ -29,6 +30,8 @@ READINGS = {
     "diversity-lpips": ("diversity (mean LPIPS of two pictures)", "higher", 3),
     "diversity-cosine": ("diversity (mean cosine distance of two pictures)", "higher", 3),
     "collapsed-classes": (f"classes with a diversity ratio under {COLLAPSE_RATIO}", "0", 0),
+    "class-consistency": ("class consistency (mean share of a class that the critic calls so)", "higher", 3),
+    "class-consistency-real": ("the same share of real images", "", 3),
     "novelty": ("novelty (median distance to the nearest training image)", "1", 2),
     "copies": (f"share of pictures with a novelty under {COPY_RATIO}", "0", 3),
 }
@@ -37,6 +40,7 @@ READINGS = {
 @dataclass(frozen=True)
 class Report:
     """One evaluation. metrics: name → value, the features in the name. classes: a row a class and features.
+    consistency: a row for each class that a critic was asked about.
 
     count, reference_count, training_count: drawn, real and training images. sheets: "samples" and, where there were
     training images, "nearest" (drawn picture beside its nearest training image, the closest pairs first).
@@ -51,6 +55,7 @@ class Report:
     seed: int
     metrics: Mapping[str, float]
     classes: tuple[ClassRow, ...] = ()
+    consistency: tuple[ConsistencyRow, ...] = ()
     notes: tuple[str, ...] = ()
     sheets: Mapping[str, Image.Image] = field(default_factory=dict, repr=False, compare=False)
 
@@ -70,6 +75,7 @@ class Report:
             "size": EVALUATION_SIZE,
             "metrics": {key: value for key, value in self.metrics.items() if math.isfinite(value)},
             "classes": rows,
+            "consistency": [asdict(row) for row in self.consistency],
             "collapsed": list(self.collapsed),
             "notes": list(self.notes),
         }
@@ -102,7 +108,7 @@ def card_section(reports: Mapping[str, Report]) -> str:
     if not reports:
         raise ValueError("a card needs a report")
     first = next(iter(reports.values()))
-    parts = [_metric_table(reports), _class_table(first), _basis(first)]
+    parts = [_metric_table(reports), _class_table(first), _consistency_table(first), _basis(first)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -131,6 +137,17 @@ def _class_table(report: Report) -> str:
     return "\n".join(lines)
 
 
+def _consistency_table(report: Report) -> str:
+    if not report.consistency:
+        return ""
+    heads = ("class", "critic", "drawn", "called so", "real", "called so")
+    lines = [_row(*heads), _row("---", "---", *["---:"] * (len(heads) - 2))]
+    for row in report.consistency:
+        counts = (str(row.count), _number(row.share, 2), str(row.reference), _number(row.real, 2))
+        lines.append(_row(row.name, row.critic, *counts))
+    return "\n".join(lines)
+
+
 def _basis(report: Report) -> str:
     training = f", novelty against {report.training_count} training images" if report.training_count else ""
     text = (
@@ -152,12 +169,17 @@ def _row(*cells: str) -> str:
 
 
 def update_card(path: Path, reports: Mapping[str, Report]) -> None:
-    """Write the section between its markers in a Markdown card, or at its end, or into a new card. Atomic."""
+    """Write the tables of an evaluation into a Markdown card, see `write_section`."""
+    write_section(path, card_section(reports))
+
+
+def write_section(path: Path, section: str) -> None:
+    """Write a section of figures between its markers in a Markdown card, or at its end, or into a new card. Atomic."""
     try:
         text = path.read_text(encoding="utf-8") if path.exists() else f"# {path.stem}\n"
     except (OSError, UnicodeDecodeError) as error:
         raise StudioError(f"The card {shown(path)} cannot be read as text: {error}.") from None
-    updated = insert_section(text, card_section(reports), shown(path))
+    updated = insert_section(text, section, shown(path))
     with atomic_write(path) as temporary:
         temporary.write_text(updated, encoding="utf-8")
 

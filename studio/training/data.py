@@ -74,6 +74,17 @@ def by_role(data: ImageSet) -> tuple[Tensor, Tensor]:
     return content, style
 
 
+def divided(data: ImageSet, held_out: int) -> tuple[Tensor, Tensor]:
+    """Indices to train on and indices held out, the same for every run. Raises TrainingError for too few pictures."""
+    if len(data) < 2 * held_out:
+        raise TrainingError(
+            f"With {held_out} pictures held out at least {2 * held_out} are needed, and there are {len(data)}; "
+            "give more, or lower held_out."
+        )
+    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
+    return order[held_out:], order[:held_out]
+
+
 def crops(
     pictures: Tensor,
     count: int,

@@ -28,7 +28,7 @@ from studio.evaluation.agreement import agreement, content_distances, gram_dista
 from studio.models import bounds
 from studio.models.blocks import fold_batch_norm_
 from studio.style.encoder import EncoderConfig, Layer, StyleEncoder
-from studio.training.data import crops
+from studio.training.data import crops, divided
 from studio.training.metric import fitted_metric
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES, Recipe, StepContext
@@ -223,17 +223,6 @@ class Crops:
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor]:
         return (crops(self.pictures, self.batch, self.side, generator, self.flip).to(self.device),)
-
-
-def divided(data: ImageSet, held_out: int) -> tuple[Tensor, Tensor]:
-    """Indices to train on and indices held out, the same for every run. Raises TrainingError for too few pictures."""
-    if len(data) < 2 * held_out:
-        raise TrainingError(
-            f"With {held_out} pictures held out at least {2 * held_out} are needed, and there are {len(data)}; "
-            "give more, or lower held_out."
-        )
-    order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
-    return order[held_out:], order[:held_out]
 
 
 class AgreementSheet:

@@ -1,5 +1,6 @@
 """Importing this module fills the table of recipes."""
 
+from studio.training import classifier as classifier
 from studio.training import dcgan as dcgan
 from studio.training import egan as egan
 from studio.training import encoder as encoder

@@ -72,11 +72,11 @@ def test_each_strength_is_loaded_once_and_makes_room_for_others(settings: Settin
     small = Engine(dataclasses.replace(settings, cache_bytes=1))
     small.render("hand", adaptation=0.5)
     small.render("hand", adaptation=1.5)
-    assert list(small._loaded) == [f"{mine.sha256} at 1.5"]
+    assert list(small._machine.loaded) == [f"{mine.sha256} at 1.5"]
     studio = Engine(settings)
     for strength in (0.5, 1.5, 0.5):
         studio.render("hand", adaptation=strength)
-    assert list(studio._loaded) == [f"{mine.sha256} at 1.5", f"{mine.sha256} at 0.5"]
+    assert list(studio._machine.loaded) == [f"{mine.sha256} at 1.5", f"{mine.sha256} at 0.5"]
 
 
 def test_a_walk_goes_through_an_adapter(studio: Engine, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ def test_closing_midway_leaves_the_engine_usable(engine: Engine) -> None:
     job = engine.sample(SampleRequest(model="paintings", count=30))
     next(job)
     job.close()
-    assert not engine._turns._taken
+    assert not engine._machine.turns._taken
     assert len(sample(engine, count=5)) == 5
 
 
@@ -204,7 +204,7 @@ def test_what_the_model_or_the_settings_refuse_is_refused_before_any_work(
     with pytest.raises(StudioError) as refused:
         engine.sample(SampleRequest(**{"model": "paintings", **values}))
     assert_sentence(refused.value, part)
-    assert "hardware" not in vars(engine)
+    assert "hardware" not in vars(engine._machine)
 
 
 def test_a_device_that_is_not_there_is_one_sentence(
@@ -215,7 +215,7 @@ def test_a_device_that_is_not_there_is_one_sentence(
     assert [info.error for info in broken.models()] == [None]
     with pytest.raises(InvalidRequest, match="STUDIO_DEVICE"):
         broken.render("paintings")
-    assert not broken._turns._taken
+    assert not broken._machine.turns._taken
 
 
 def test_the_grid_of_classes_has_the_rows_asked_for(engine: Engine) -> None:
@@ -238,15 +238,15 @@ def test_models_share_the_memory_they_are_given(
 ) -> None:
     small = make_engine(cache_bytes=1)
     first = small.render("paintings", 1)
-    assert len(small._loaded) == 1
+    assert len(small._machine.loaded) == 1
     small.render("plain", 1)
-    assert list(small._loaded) == [small.info("plain").sha256]
+    assert list(small._machine.loaded) == [small.info("plain").sha256]
     assert same(small.render("paintings", 1).image, first.image)
     for name in ("paintings", "plain", "paintings", "flat"):
         engine.render(name, 1)
     order = [engine.info(name).sha256 for name in ("plain", "paintings", "flat")]
-    assert list(engine._loaded) == order
-    assert all(painter.bytes > 10_000 for painter in engine._loaded.values())
+    assert list(engine._machine.loaded) == order
+    assert all(painter.bytes > 10_000 for painter in engine._machine.loaded.values())
 
 
 def test_a_job_goes_on_though_its_model_is_dropped_between_steps(make_engine: Callable[..., Engine]) -> None:

@@ -159,7 +159,7 @@ def test_what_cannot_be_filmed_is_refused_before_any_work(
     with pytest.raises(StudioError) as refused:
         engine.walk(ask(**values), tmp_path / out)
     assert_sentence(refused.value, part)
-    assert "hardware" not in vars(engine)
+    assert "hardware" not in vars(engine._machine)
 
 
 def test_a_gif_too_large_to_hold_is_refused_before_any_work(
