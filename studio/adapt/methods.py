@@ -30,12 +30,12 @@ for _method in (
     Method(
         "finetune",
         "plain fine-tuning of the jointly trained generator and discriminator, which know nothing of the set",
-        StudentConfig(embedding="mean", condition=False),
+        StudentConfig(embedding="mean", condition=False, learned_rates=False),
     ),
     Method(
         "scratch",
         "from random weights, to see what the start is worth",
-        StudentConfig(embedding="mean", condition=False, heads="fresh"),
+        StudentConfig(embedding="mean", condition=False, heads="fresh", learned_rates=False),
         scratch=True,
     ),
 ):

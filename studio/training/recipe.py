@@ -32,6 +32,10 @@ class StepContext:
         """One optimiser step on `loss`; gradients are averaged over the processes, where there are several."""
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self.descend(optimiser)
+
+    def descend(self, optimiser: torch.optim.Optimizer) -> None:
+        """One optimiser step on the gradients that are there; they are averaged over the processes first."""
         if self.accelerator.num_processes > 1:
             parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
             flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
@@ -105,6 +109,11 @@ class Companion:
     config: Any
 
 
+def one_batch(trainer_config: Any, options: TrainOptions) -> int:  # noqa: ARG001 - one signature for all recipes
+    """A step sees one batch."""
+    return options.batch
+
+
 def whole(module: nn.Module) -> nn.Module:
     """The published model is the trained one."""
     return module
@@ -134,7 +143,8 @@ class Recipe:
     is fed and what it shows; (trainer, conditional, data, options[, device]). named(trainer config, data) → the classes
     that a conditional model gets. published: the part of the trained module that is the model. companions(trainer,
     trained module, sha256 of the model's file): what is published beside it. prepare(trainer, data, options, device):
-    what the trainer takes from the data, once, before the average is made.
+    what the trainer takes from the data, once, before the average is made. seen(trainer config, options): pictures that
+    a step of one process counts as.
     """
 
     name: str
@@ -152,6 +162,7 @@ class Recipe:
     published: Callable[[nn.Module], nn.Module] = whole
     companions: Callable[[Any, nn.Module, str], tuple[Companion, ...]] = alone
     prepare: Callable[[Any, ImageSet, TrainOptions, torch.device], None] = nothing_more
+    seen: Callable[[Any, TrainOptions], int] = one_batch
 
 
 RECIPES: Registry[Recipe] = Registry("recipe", populate="studio.training.recipes")
