@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from studio.adapt.methods import Method
-from studio.adapt.student import Student
+from studio.adapt.student import CLASS, Student
 from studio.adapt.watch import Watch, Watched
 from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress
@@ -38,6 +38,23 @@ class Budget:
             raise InvalidRequest(f"The budget must be above 0 and at most 86400 seconds; got {self.seconds}.")
         if self.steps is not None and not 0 <= self.steps <= 100_000:
             raise InvalidRequest(f"The steps must be from 0 to 100000; got {self.steps}.")
+
+
+class Watchman:
+    """Keeps the time of one adaptation, from now on. clock: seconds."""
+
+    def __init__(self, clock: Callable[[], float], budget: Budget) -> None:
+        self.clock, self.budget = clock, budget
+        self.began = clock()
+
+    def elapsed(self) -> float:
+        """Seconds since the beginning."""
+        return self.clock() - self.began
+
+    def told(self) -> dict[str, float]:
+        """As the job's metrics."""
+        elapsed = self.elapsed()
+        return {"seconds": elapsed, "seconds_left": max(self.budget.seconds - elapsed, 0.0)}
 
 
 @dataclass(frozen=True)
@@ -81,16 +98,17 @@ def adapt(
     budget: Budget,
     seed: int = 0,
     autocast: Autocast = nullcontext,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Generator[Progress[Adapted], None, None]:
     """Adapt a generator to pictures (N,3,R,R) uint8. preview: the Adapted so far, on the items that bring a snapshot.
 
-    metrics: the losses, seconds and seconds_left. features: Lite0's, frozen. autocast: the precision of a step. The
-    base and the learner stay as they are. Close to cancel; what the last preview held is the picture so far.
+    metrics: the losses, seconds and seconds_left. features: Lite0's, frozen. autocast: the precision of a step. clock:
+    seconds, by which the budget is kept. The base and the learner stay as they are. Close to cancel; what the last
+    preview held is the picture so far.
     """
     if not FEWEST <= len(pictures) <= MOST:
         raise InvalidRequest(f"Adaptation needs {FEWEST} to {MOST} pictures; got {len(pictures)}.")
-    began = time.monotonic()
-    yield from _adapt(base, learner, features, pictures, method, budget, seed, autocast, began)
+    yield from _adapt(base, learner, features, pictures, method, budget, seed, autocast, Watchman(clock, budget))
 
 
 def _adapt(
@@ -102,21 +120,21 @@ def _adapt(
     budget: Budget,
     seed: int,
     autocast: Autocast,
-    began: float,
+    watchman: Watchman,
 ) -> Generator[Progress[Adapted], None, None]:
     random = torch.Generator().manual_seed(seed)
     with autocast():
         student = Student(started(base, method, seed), learner, features, pictures, method.student, random)
         z = torch.randn(LOOKED_AT, base.latent_dim, generator=torch.Generator().manual_seed(seed + 1))
-        observer = Observer(student, z.to(student.device), began)
+        observer = Observer(student, z.to(student.device), watchman)
         done = observer.start(base)
     limit = min((n for n in (budget.steps, method.steps) if n is not None), default=None)
     looks = schedule(budget.seconds)
-    yield Progress(0, limit, _clock(began, budget), done, done if limit == 0 else None)
+    yield Progress(0, limit, watchman.told(), done, done if limit == 0 else None)
     while limit is None or student.steps < limit:
         with autocast():
             losses = student.step()
-        elapsed = time.monotonic() - began
+        elapsed = watchman.elapsed()
         ending = elapsed >= budget.seconds * (1 - RESERVE) or student.steps == limit
         due = ending or (bool(looks) and elapsed >= looks[0])
         while looks and elapsed >= looks[0]:
@@ -127,7 +145,7 @@ def _adapt(
         ending = ending or bool(done.stopped)
         preview = done if due else None
         note = done.stopped if due else ""
-        metrics = {**losses, **_clock(began, budget)}
+        metrics = {**losses, **watchman.told()}
         yield Progress(student.steps, limit, metrics, preview, done if ending else None, note)
         if ending:
             return
@@ -152,8 +170,8 @@ def started(base: GanGenerator, method: Method, seed: int) -> GanGenerator:
 class Observer:
     """Looks at a student now and then, and keeps what it sees."""
 
-    def __init__(self, student: Student, z: Tensor, began: float) -> None:
-        self.student, self.z, self.began = student, z, began
+    def __init__(self, student: Student, z: Tensor, watchman: Watchman) -> None:
+        self.student, self.z, self.watchman = student, z, watchman
 
     @torch.no_grad()
     def start(self, base: GanGenerator) -> Adapted:
@@ -182,9 +200,9 @@ class Observer:
         tuned = {name: student.averaged[name].to("cpu", torch.float16) for name in student.adapted}
         taken = Snapshot(
             step=student.steps,
-            seconds=time.monotonic() - self.began,
+            seconds=self.watchman.elapsed(),
             tuned=tuned,
-            embedding=student.averaged["class"].cpu().clone(),
+            embedding=student.averaged[CLASS].cpu().clone(),
             pictures=shown(samples[:SHOWN]),
             watched=watched,
         )
@@ -206,8 +224,3 @@ def tuned_state(base: GanGenerator, snapshot: Snapshot) -> dict[str, Tensor]:
     """A snapshot's weights by name in float32, the base's where they have not changed."""
     state = copy.copy(base.state_dict())
     return {name: snapshot.tuned.get(name, value).to(value.dtype) for name, value in state.items()}
-
-
-def _clock(began: float, budget: Budget) -> dict[str, float]:
-    elapsed = time.monotonic() - began
-    return {"seconds": elapsed, "seconds_left": max(budget.seconds - elapsed, 0.0)}

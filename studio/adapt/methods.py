@@ -20,7 +20,11 @@ class Method:
 
 METHODS: Registry[Method] = Registry("adaptation method")
 for _method in (
-    Method("meta", "from the meta-learned start: the embedding of the set, then steps against heads that know the set"),
+    Method(
+        "meta",
+        "from the meta-learned start: the embedding of the set, then steps against heads that know the set",
+        StudentConfig(learning_rate=1e-4, embedding_rate=1e-3, judge_rate=2e-4),  # a start so near needs no haste
+    ),
     Method(
         "embed",
         "the embedding of the set alone, at once and without a step",
@@ -30,12 +34,12 @@ for _method in (
     Method(
         "finetune",
         "plain fine-tuning of the jointly trained generator and discriminator, which know nothing of the set",
-        StudentConfig(embedding="mean", condition=False),
+        StudentConfig(embedding="mean", condition=False, learned_rates=False),
     ),
     Method(
         "scratch",
         "from random weights, to see what the start is worth",
-        StudentConfig(embedding="mean", condition=False, heads="fresh"),
+        StudentConfig(embedding="mean", condition=False, heads="fresh", learned_rates=False),
         scratch=True,
     ),
 ):

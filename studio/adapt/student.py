@@ -6,8 +6,9 @@ set encoder makes of the pictures, and the discriminator's heads, conditioned on
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,10 +20,13 @@ from studio.models.bounds import real, whole
 from studio.models.diversity import lack_of_diversity
 from studio.models.gan import GanGenerator
 from studio.models.learner import Learner, SetDiscriminator, SetHeads
+from studio.models.projected import MIXED
 
 WEIGHTS = ("all", "modulation", "none")  # what of the generator is adapted besides the new class's embedding
 EMBEDDINGS = ("set", "mean")  # where the new class's embedding starts
 HEADS = ("learned", "fresh")
+OPTIMISERS = ("adam", "sgd")
+CLASS = "class"  # the new class's embedding, among names of weights
 _MODULATING = ("modulation.affine", "norm.", "start_norm.", "colour")
 
 
@@ -30,19 +34,24 @@ _MODULATING = ("modulation.affine", "norm.", "start_norm.", "colour")
 class StudentConfig:
     """How a step is taken.
 
-    batch: pictures. learning_rate, embedding_rate, judge_rate: Adam's, of the weights, of the new class's embedding and
-    of the heads. weights: of WEIGHTS. embedding: of EMBEDDINGS. heads: of HEADS. condition: whether the heads know the
-    set. diversity: weight of the penalty on pairs that are more alike than real ones. augment: names joined by commas.
-    average: share of the moving average that a step keeps.
+    batch: pictures. optimiser: of OPTIMISERS. learning_rate, embedding_rate, judge_rate: of the weights, of the new
+    class's embedding and of the heads. learned_rates: whether the learner's factors, where it has some, scale them.
+    weights: of WEIGHTS. embedding: of EMBEDDINGS. heads: of HEADS. frozen_heads: so many of the shallowest stay as they
+    are (FreezeD, Mo et al. 2020, section 3, of a discriminator whose features are frozen anyway). condition: whether
+    the heads know the set. diversity: weight of the penalty on pairs that are more alike than real ones. augment: names
+    joined by commas. average: share of the moving average that a step keeps.
     """
 
     batch: int = 8
+    optimiser: str = "adam"
     learning_rate: float = 3e-4
     embedding_rate: float = 3e-3
     judge_rate: float = 6e-4
+    learned_rates: bool = True
     weights: str = "all"
     embedding: str = "set"
     heads: str = "learned"
+    frozen_heads: int = 0
     condition: bool = True
     diversity: float = 2.0
     augment: str = "translation"
@@ -54,7 +63,9 @@ class StudentConfig:
             real(name, getattr(self, name), 0, 1)
         real("diversity", self.diversity, 0, 100)
         real("average", self.average, 0, 0.9999)
-        for name, known in (("weights", WEIGHTS), ("embedding", EMBEDDINGS), ("heads", HEADS)):
+        whole("frozen_heads", self.frozen_heads, 0, len(MIXED))
+        tables = (("weights", WEIGHTS), ("embedding", EMBEDDINGS), ("heads", HEADS), ("optimiser", OPTIMISERS))
+        for name, known in tables:
             if getattr(self, name) not in known:
                 raise InvalidRequest(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r:.40}.")
         unknown = [name for name in self.policy if name not in AUGMENTATIONS]
@@ -91,40 +102,62 @@ class Student:
         self.discriminator = SetDiscriminator(judge.to(self.device), lambda: features)
         self.pictures = pictures.to(self.device).float().div(127.5).sub(1)
         with torch.no_grad():
-            described = self.discriminator.describe(self.pictures)
+            self.described = described = self.discriminator.describe(self.pictures)
             unit = self.encoder.unit(described)[None]
             self.mean_embedding = base.embedding.detach().mean(dim=0)
             start = self.encoder(described[None])[0] if config.embedding == "set" else self.mean_embedding
         self.unit = unit
         self.embedding = nn.Parameter(start.detach().clone())
         judge.train()  # the spectral norms go on
-        self.judging = [*judge.look.parameters(), *judge.heads.parameters()]
-        for parameter in self.judging:
-            parameter.requires_grad_(True)
+        judge.requires_grad_(False)
+        self.judging = {name: p for name, p in judging(judge).items() if not _frozen(name, config.frozen_heads)}
         self.adapted = {name: p for name, p in self.generator.named_parameters() if chosen(name, config.weights)}
-        for parameter in self.adapted.values():
-            parameter.requires_grad_(True)
-        groups = [
-            {"params": list(self.adapted.values()), "lr": config.learning_rate},
-            {"params": [self.embedding], "lr": config.embedding_rate},
-        ]
-        self.optimiser = torch.optim.Adam([g for g in groups if g["params"]], betas=(0.0, 0.99), foreach=True)
-        self.judge_optimiser = torch.optim.Adam(self.judging, config.judge_rate, (0.0, 0.99), foreach=True)
+        _switch(self.judging.values(), True)
+        _switch(self.adapted.values(), True)
+        factors = self._factors(learner) if config.learned_rates else {}
+        painting = _groups(self.adapted, config.learning_rate, factors)
+        self.optimiser = _optimiser(
+            config, [*painting, *_groups({CLASS: self.embedding}, config.embedding_rate, factors)]
+        )
+        self.judge_optimiser = _optimiser(config, _groups(self.judging, config.judge_rate, factors))
         self.averaged = {name: value.detach().clone() for name, value in self.now().items()}
         self.steps = 0
 
     def now(self) -> dict[str, Tensor]:
         """The adapted weights by name, and the new class's embedding as "class"."""
-        return {**self.adapted, "class": self.embedding}
+        return {**self.adapted, CLASS: self.embedding}
+
+    def _factors(self, learner: Learner) -> dict[str, float]:
+        """What the learner's learned rates scale, by name."""
+        if learner.log_rates is None:
+            return {}
+        names = rate_names(self.generator, learner.judge)
+        if len(names) != len(learner.log_rates):
+            raise InvalidRequest(
+                f"The learner knows the rates of {len(learner.log_rates)} tensors, and this generator and its heads "
+                f"have {len(names)}; use the generator that it learned with."
+            )
+        return dict(zip(names, learner.log_rates.detach().exp().tolist(), strict=True))
 
     def step(self) -> Mapping[str, float]:
         """One step of both players → losses."""
+        losses = self.differentiate(self.pictures, self.judge_optimiser.step)
+        self.optimiser.step()
+        self.steps += 1
+        self._average()
+        return losses
+
+    def differentiate(self, own: Tensor, between: Callable[[], object] = lambda: None) -> Mapping[str, float]:
+        """The gradients of both players' losses on a batch drawn from pictures (N,3,R,R) in [-1,1], left in `.grad`.
+
+        between: what is done when the heads' gradients are there and the generator's are not yet. → losses.
+        """
         config, judge = self.config, self.discriminator
         z = torch.randn(config.batch, self.generator.latent_dim, generator=self.random).to(self.device)
         fake = self.paint(z)
-        index = torch.randint(len(self.pictures), (config.batch,), generator=self.random).to(self.device)
+        index = torch.randint(len(own), (config.batch,), generator=self.random).to(self.device)
         mirrored = (torch.rand(config.batch, 1, 1, 1, generator=self.random) < 0.5).to(self.device)
-        pictures = torch.where(mirrored, self.pictures[index].flip(3), self.pictures[index])
+        pictures = torch.where(mirrored, own[index].flip(3), own[index])
         with torch.no_grad():
             real_maps = judge.project(augment(pictures, config.policy, self.random))
         fake_maps = judge.project(augment(fake, config.policy, self.random))
@@ -135,18 +168,13 @@ class Student:
         judge_loss = torch.stack(losses).sum()
         self.judge_optimiser.zero_grad(set_to_none=True)
         judge_loss.backward()
-        self.judge_optimiser.step()
-        for parameter in self.judging:
-            parameter.requires_grad_(False)
+        between()
+        _switch(self.judging.values(), False)
         painter_loss = -torch.stack([f.mean() for f in judge.judge(fake_maps, self._condition(config.batch))]).sum()
         lack = lack_of_diversity(real_maps[2:4], fake_maps[2:4])
         self.optimiser.zero_grad(set_to_none=True)
         (painter_loss + config.diversity * lack).backward()
-        self.optimiser.step()
-        for parameter in self.judging:
-            parameter.requires_grad_(True)
-        self.steps += 1
-        self._average()
+        _switch(self.judging.values(), True)
         return {
             "generator": float(painter_loss.detach()),
             "discriminator": float(judge_loss.detach()),
@@ -174,7 +202,7 @@ class Student:
         kept = {name: value.detach().clone() for name, value in self.adapted.items()}
         for name, value in self.adapted.items():
             value.copy_(self.averaged[name])
-        shown = synthesise(self.generator, z, self.averaged["class"])
+        shown = synthesise(self.generator, z, self.averaged[CLASS])
         for name, value in self.adapted.items():
             value.copy_(kept[name])
         return shown
@@ -192,6 +220,40 @@ def chosen(name: str, weights: str) -> bool:
     if weights == "none" or name == "embedding":
         return False
     return weights == "all" or any(part in name for part in _MODULATING)
+
+
+def judging(judge: SetHeads) -> dict[str, nn.Parameter]:
+    """What is adapted of the discriminator, by name."""
+    return {name: p for name, p in judge.named_parameters() if name.startswith(("look.", "heads."))}
+
+
+def rate_names(generator: GanGenerator, judge: SetHeads) -> tuple[str, ...]:
+    """Names of the tensors that have a rate of adaptation, in the order of `Learner.log_rates`."""
+    painting = (name for name, _ in generator.named_parameters() if chosen(name, "all"))
+    return (*painting, CLASS, *judging(judge))
+
+
+def _frozen(name: str, heads: int) -> bool:
+    """Whether a parameter of the discriminator belongs to one of so many shallowest heads."""
+    return name.startswith(tuple(f"heads.{index}." for index in range(heads)))
+
+
+def _switch(parameters: Iterable[nn.Parameter], on: bool) -> None:
+    for parameter in parameters:
+        parameter.requires_grad_(on)
+
+
+def _groups(named: Mapping[str, nn.Parameter], rate: float, factors: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Groups for an optimiser: one for all, or where there are factors one for each tensor."""
+    if not factors:
+        return [{"params": list(named.values()), "lr": rate}] if named else []
+    return [{"params": [parameter], "lr": rate * factors[name]} for name, parameter in named.items()]
+
+
+def _optimiser(config: StudentConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(groups, foreach=True)
+    return torch.optim.Adam(groups, betas=(0.0, 0.99), foreach=True)
 
 
 def _fresh(learner: Learner, generator: torch.Generator) -> SetHeads:

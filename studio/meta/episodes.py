@@ -114,7 +114,7 @@ class EpisodeSampler:
         task = self.tasks[_below(len(self.tasks), generator)]
         possible = [shots for shots in self.shots if shots + self.least_queries <= len(task)]
         shots = possible[_below(len(possible), generator)]
-        episode = self._deal(task, shots, torch.randperm(len(task), generator=generator))
+        episode = self._episode(task, *self._deal(task, shots, torch.randperm(len(task), generator=generator)))
         return episode if self.augmentation is None else augment_episode(episode, self.augmentation, generator)
 
     def fixed(self, task: Task, shots: int, draw_index: int) -> Episode:
@@ -123,15 +123,21 @@ class EpisodeSampler:
         With more shots the support grows by further pictures, and the query ends with the same ones, so that supports
         of different sizes are compared fairly.
         """
+        return self._episode(task, *self.fixed_places(task, shots, draw_index))
+
+    def fixed_places(self, task: Task, shots: int, draw_index: int) -> tuple[Tensor, Tensor]:
+        """Where the support (k,) and the query (q,) of a fixed episode lie in the ImageSet."""
         self._check(task, shots)
         seed = int.from_bytes(hashlib.sha256(f"{task.name}\n{draw_index}".encode()).digest()[:7])
         return self._deal(task, shots, torch.randperm(len(task), generator=torch.Generator().manual_seed(seed)))
 
-    def _deal(self, task: Task, shots: int, order: Tensor) -> Episode:
-        """The support from the front of an order of the task's pictures, the query from its end."""
+    def _deal(self, task: Task, shots: int, order: Tensor) -> tuple[Tensor, Tensor]:
+        """Places of the support from the front of an order of the task's pictures, of the query from its end."""
         index = torch.tensor(task.index)[order]
-        query = index[max(shots, len(task) - self.queries) :]
-        return Episode(task, self.data.images[index[:shots]], self.data.images[query])
+        return index[:shots], index[max(shots, len(task) - self.queries) :]
+
+    def _episode(self, task: Task, support: Tensor, query: Tensor) -> Episode:
+        return Episode(task, self.data.images[support], self.data.images[query])
 
     def _check(self, task: Task, shots: int) -> None:
         if not 1 <= shots <= len(task) - self.least_queries:

@@ -26,16 +26,18 @@ DEVIATION_FLOOR = 1e-4
 @dataclass(frozen=True)
 class LearnerConfig:
     """embedding: length of a class embedding of the generator. hidden: width of the set encoder. condition: length of
-    what the discriminator knows of a set. generator: sha256 of the checkpoint that it learned with, "" where that is
-    not known."""
+    what the discriminator knows of a set. rates: for so many tensors it has learned how fast each is to be adapted, 0
+    where it has not. generator: sha256 of the checkpoint that it learned with, "" where that is not known."""
 
     embedding: int = 64
     hidden: int = 256
     condition: int = 64
+    rates: int = 0
     generator: str = ""
 
     def __post_init__(self) -> None:
-        for name, low, high in (("embedding", 1, 1024), ("hidden", 1, 4096), ("condition", 1, 1024)):
+        bounds = (("embedding", 1, 1024), ("hidden", 1, 4096), ("condition", 1, 1024), ("rates", 0, 4096))
+        for name, low, high in bounds:
             if not low <= getattr(self, name) <= high:
                 raise InvalidRequest(f"{name} must be from {low} to {high}; got {getattr(self, name)}.")
 
@@ -102,13 +104,18 @@ class SetDiscriminator(ProjectedDiscriminator):
 
 
 class Learner(nn.Module):
-    """The set encoder and the discriminator's heads."""
+    """The set encoder and the discriminator's heads.
+
+    log_rates: (rates,) natural logarithms of the factors on the rates of adaptation, a tensor of the players each
+    (Meta-SGD, Li et al. 2017, eq. 2); the order is that of `studio.adapt.student.rate_names`.
+    """
 
     def __init__(self, config: LearnerConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = SetEncoder(config)
         self.judge = SetHeads(config)
+        self.log_rates = nn.Parameter(torch.zeros(config.rates)) if config.rates else None
 
 
 def statistics(maps: list[Tensor]) -> Tensor:
@@ -125,7 +132,11 @@ def statistics(maps: list[Tensor]) -> Tensor:
 def _build(config: LearnerConfig, names: int) -> Learner:
     if names:
         raise InvalidRequest(f"A learner has no classes; got {names}.")
-    return Learner(config)
+    if torch.get_default_device().type != "meta":
+        return Learner(config)
+    # Spectral norms make their first estimates as they are built, which takes 2 s on the meta device and 0.1 s here.
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        return Learner(config)
 
 
 MODEL_KINDS.add(

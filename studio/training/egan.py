@@ -222,7 +222,7 @@ class EganTrainer:
         fitness = judged[:, 2].nan_to_num(-torch.inf, torch.inf, -torch.inf)
         order = fitness.argsort(descending=True, stable=True)[: config.survivors].tolist()
         learnt = [torch.stack(own).mean(0) for own in zip(*(gradients[place] for place in order), strict=True)]
-        context.descend(learnt, self.judging_optimiser)
+        context.descend_by(learnt, self.judging_optimiser)
         chosen = [children[place] for place in order]
         rest = [member for member in self.members if all(member is not kept for kept in chosen)]
         self.members = chosen + rest

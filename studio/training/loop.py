@@ -58,7 +58,7 @@ def _steps(run: Run, log: RunLog, stop: Callable[[], bool], note: str) -> Iterat
     options, accelerator = run.options, run.accelerator
     batches = run.recipe.batches(run.trainer, run.recipe.conditional, run.data, options, accelerator.device)
     grid = run.recipe.showcase(run.trainer, run.recipe.conditional, run.data, options)
-    per_step = options.batch * accelerator.num_processes
+    per_step = run.recipe.seen(run.trainer_config, options) * accelerator.num_processes
     started, last_save, step = time.monotonic() - run.seconds, time.monotonic(), 0
     first_images, first_seconds = run.images, run.seconds
     while run.images < options.images:

@@ -33,20 +33,21 @@ class StepContext:
         """One optimiser step on `loss`; gradients are averaged over the processes, where there are several."""
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        self._step(optimiser)
+        self.descend(optimiser)
 
-    def descend(self, gradients: Sequence[Tensor], optimiser: torch.optim.Optimizer) -> None:
+    def descend_by(self, gradients: Sequence[Tensor], optimiser: torch.optim.Optimizer) -> None:
         """As update, by gradients that are there already: one for each of the optimiser's parameters, in its order."""
         parameters = [p for group in optimiser.param_groups for p in group["params"]]
         for parameter, gradient in zip(parameters, gradients, strict=True):
             parameter.grad = gradient
-        self._step(optimiser)
+        self.descend(optimiser)
 
     def agree(self, values: Tensor) -> Tensor:
         """The mean of `values` over the processes, the same on all of them."""
         return self.accelerator.reduce(values, "mean") if self.accelerator.num_processes > 1 else values
 
-    def _step(self, optimiser: torch.optim.Optimizer) -> None:
+    def descend(self, optimiser: torch.optim.Optimizer) -> None:
+        """One optimiser step on the gradients that are there; they are averaged over the processes first."""
         if self.accelerator.num_processes > 1:
             parameters = [p for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
             flat = torch.cat([p.grad.flatten() for p in parameters if p.grad is not None])
@@ -120,6 +121,11 @@ class Companion:
     config: Any
 
 
+def one_batch(trainer_config: Any, options: TrainOptions) -> int:  # noqa: ARG001 - one signature for all recipes
+    """A step sees one batch."""
+    return options.batch
+
+
 def whole(module: nn.Module) -> nn.Module:
     """The published model is the trained one."""
     return module
@@ -149,8 +155,9 @@ class Recipe:
     is fed and what it shows; (trainer, conditional, data, options[, device]). named(trainer config, data) → the classes
     that a conditional model gets. published: the part of the trained module that is the model. companions(trainer,
     trained module, sha256 of the model's file): what is published beside it. prepare(trainer, data, options, device):
-    what the trainer takes from the data, once, before the average is made. variants: the recipe for
-    each value of the setting `generator`, where there is a choice; this one is the first of them.
+    what the trainer takes from the data, once, before the average is made. seen(trainer config, options): pictures that
+    a step of one process counts as. variants: the recipe for each value of the setting `generator`, where there is a
+    choice; this one is the first of them.
     """
 
     name: str
@@ -168,6 +175,7 @@ class Recipe:
     published: Callable[[nn.Module], nn.Module] = whole
     companions: Callable[[Any, nn.Module, str], tuple[Companion, ...]] = alone
     prepare: Callable[[Any, ImageSet, TrainOptions, torch.device], None] = nothing_more
+    seen: Callable[[Any, TrainOptions], int] = one_batch
     variants: "Mapping[str, Recipe]" = field(default_factory=dict)
 
     def chosen(self, settings: Mapping[str, Any]) -> "tuple[Recipe, dict[str, Any]]":

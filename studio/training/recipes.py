@@ -5,6 +5,7 @@ from studio.training import dcgan as dcgan
 from studio.training import egan as egan
 from studio.training import encoder as encoder
 from studio.training import gan as gan
+from studio.training import meta as meta
 from studio.training import sets as sets
 from studio.training import stylizer as stylizer
 from studio.training import vae as vae

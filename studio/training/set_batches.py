@@ -15,8 +15,8 @@ UNLABELLED = ("", "unlabelled")
 READ_BATCH = 64  # pictures whose features are read at once
 
 
-class SetSettings(Protocol):
-    """What is asked of a trainer's settings here; see `SetTraining`."""
+class TaskSettings(Protocol):
+    """What tells tasks and classes in a trainer's settings; see `SetTraining`."""
 
     @property
     def column(self) -> str: ...
@@ -26,6 +26,11 @@ class SetSettings(Protocol):
     def smallest_class(self) -> int: ...
     @property
     def held_out(self) -> int: ...
+
+
+class SetSettings(TaskSettings, Protocol):
+    """What is asked of a trainer's settings here; see `SetTraining`."""
+
     @property
     def genres(self) -> float: ...
     @property
@@ -39,7 +44,7 @@ def read_features(discriminator: SetDiscriminator, images: Tensor, device: torch
     return torch.cat(parts)
 
 
-def classes_of(config: SetSettings, data: ImageSet) -> tuple[str, ...]:
+def classes_of(config: TaskSettings, data: ImageSet) -> tuple[str, ...]:
     """The genres with enough pictures, whether those are by artists of a task or not."""
     counts = torch.bincount(data.labels[data.labels >= 0], minlength=len(data.classes)).tolist()
     named = zip(data.classes, counts, strict=True)
@@ -55,6 +60,34 @@ def groups(values: tuple[str, ...]) -> dict[str, list[int]]:
     return found
 
 
+def artists_of(config: TaskSettings, data: ImageSet) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Places of the pictures of the artists to train on, and of those held out, by name. Which are held out is the same
+    for every run on the same data."""
+    if config.column not in data.columns:
+        known = ", ".join(data.columns) or "none"
+        raise TrainingError(f"The data have no column {config.column!r} in their index; known: {known}.")
+    artists = groups(data.columns[config.column])
+    large = sorted(name for name, places in artists.items() if len(places) >= config.smallest_task)
+    if len(large) <= config.held_out:
+        raise TrainingError(
+            f"Only {len(large)} tasks have {config.smallest_task} pictures and {config.held_out} are held out; "
+            "give more data, or lower smallest_task or held_out."
+        )
+    order = torch.randperm(len(large), generator=torch.Generator().manual_seed(0)).tolist()
+    held_out, rest = order[: config.held_out], sorted(order[config.held_out :])
+    trained, shown = ({large[i]: torch.tensor(artists[large[i]]) for i in places} for places in (rest, held_out))
+    return trained, shown
+
+
+def class_embeddings(config: TaskSettings, data: ImageSet, features: Tensor, encoder: SetEncoder) -> Tensor:
+    """What a set encoder makes of all the pictures of each class. features: (N,F) → (K,E)."""
+    found = []
+    for name in classes_of(config, data):
+        members = torch.tensor([k for k, label in enumerate(data.labels) if data.classes[int(label)] == name])
+        found.append(encoder(features[members].to(encoder.centre.device)).detach())
+    return torch.stack(found)
+
+
 class SetBatches:
     """Sets and other pictures of the same tasks. Artists are drawn by the square root of their pictures' number."""
 
@@ -66,23 +99,12 @@ class SetBatches:
         options: TrainOptions,
         device: torch.device,
     ) -> None:
-        if config.column not in data.columns:
-            known = ", ".join(data.columns) or "none"
-            raise TrainingError(f"The data have no column {config.column!r} in their index; known: {known}.")
         if options.batch % config.each:
             raise TrainingError(f"batch must be a multiple of each ({config.each}); got {options.batch}.")
-        artists = groups(data.columns[config.column])
-        large = sorted(name for name, places in artists.items() if len(places) >= config.smallest_task)
-        if len(large) <= config.held_out:
-            raise TrainingError(
-                f"Only {len(large)} tasks have {config.smallest_task} pictures and {config.held_out} are held out; "
-                "give more data, or lower smallest_task or held_out."
-            )
-        order = torch.randperm(len(large), generator=torch.Generator().manual_seed(0)).tolist()
-        self.held_out = {large[i]: torch.tensor(artists[large[i]]) for i in order[: config.held_out]}
+        trained, self.held_out = artists_of(config, data)
         kept = {place for places in self.held_out.values() for place in places.tolist()}
         genres = groups(tuple(data.classes[int(k)] if k >= 0 else "" for k in data.labels))
-        self.artists = [torch.tensor(artists[large[i]]) for i in sorted(order[config.held_out :])]
+        self.artists = list(trained.values())
         self.genres = [torch.tensor([k for k in genres[name] if k not in kept]) for name in classes_of(config, data)]
         self.weights = torch.tensor([len(places) for places in self.artists]).sqrt()
         self.data, self.device, self.flip = data, device, options.flip
@@ -94,8 +116,9 @@ class SetBatches:
         shots = SHOTS[int(torch.randint(len(SHOTS), (), generator=generator))]
         count = int((torch.rand(self.tasks, generator=generator) < self.share).sum())
         chosen = [self.genres[int(k)] for k in torch.randint(len(self.genres), (count,), generator=generator)]
-        rest = torch.multinomial(self.weights, self.tasks - count, generator=generator)
-        chosen += [self.artists[int(k)] for k in rest]
+        if count < self.tasks:
+            rest = torch.multinomial(self.weights, self.tasks - count, generator=generator)
+            chosen += [self.artists[int(k)] for k in rest]
         sets, pictures = [], []
         for places in chosen:
             drawn = places[torch.randperm(len(places), generator=generator)]

@@ -7,7 +7,7 @@ their pictures.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -28,7 +28,7 @@ from studio.models.learner import FEATURES, Learner, LearnerConfig, SetDiscrimin
 from studio.training.gan import DEEP, measure_statistics
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES, Companion, Recipe, StepContext
-from studio.training.set_batches import SetBatches, classes_of
+from studio.training.set_batches import SetBatches, class_embeddings, classes_of
 from studio.training.tensors import freeze, sum_of
 
 RIDGE = 0.3  # of the linear start of the set encoder, in units of the features' mean square
@@ -158,11 +158,9 @@ class SetTrainer:
 
     def finish(self, model: Painter, data: ImageSet, generator: torch.Generator) -> None:
         """The classes' embeddings, batch norm statistics of the averaged weights, the centres of truncation."""
-        batches = self.batches
-        for row, name in enumerate(classes_of(self.config, data)):
-            members = torch.tensor([k for k, label in enumerate(data.labels) if data.classes[int(label)] == name])
-            embedding = model.learner.encoder(batches.features[members].to(model.generator.w_mean.device))
-            model.generator.embedding.data[row] = embedding.detach()  # type: ignore[union-attr]
+        assert model.generator.embedding is not None
+        embeddings = class_embeddings(self.config, data, self.batches.features, model.learner.encoder)
+        model.generator.embedding.data.copy_(embeddings)
         measure_statistics(model.generator, generator)
         measure_w_mean(model.generator)
 
@@ -232,13 +230,15 @@ def _showcase(trainer: SetTrainer, _conditional: bool, _data: ImageSet, options:
     return SetSheet(trainer, options.seed)
 
 
-def _published(model: Any) -> nn.Module:
+def generator_of(model: Any) -> nn.Module:
+    """What is published of a painter."""
     generator: nn.Module = model.generator
     return generator
 
 
-def _companions(trainer: SetTrainer, model: Any, sha256: str) -> tuple[Companion, ...]:
-    config = LearnerConfig(embedding=trainer.model.learner.config.embedding, generator=sha256)
+def learner_beside(trainer: Any, model: Any, sha256: str) -> tuple[Companion, ...]:  # noqa: ARG001 - see Recipe
+    """The learner of a painter, which names the generator's file."""
+    config = replace(model.learner.config, generator=sha256)
     return (Companion("learner", "learner", model.learner, config),)
 
 
@@ -255,8 +255,8 @@ RECIPES.add(
         batches=_batches,
         showcase=_showcase,
         named=classes_of,
-        published=_published,
-        companions=_companions,
+        published=generator_of,
+        companions=learner_beside,
         prepare=_prepare,
     ),
 )

@@ -104,6 +104,15 @@ def test_lack_of_diversity_is_one_a_map_for_copies_and_zero_for_a_spread_like_th
     assert float(lack_of_diversity(real, real)) == 0.0
 
 
+def test_real_pairs_that_are_all_alike_set_no_goal_and_leave_the_gradient_finite() -> None:
+    alike, fake = torch.ones(2, 1, 1, 2), torch.tensor([[0.0, 0.0], [1.0, -1.0]]).view(2, 1, 1, 2).requires_grad_()
+    lack = lack_of_diversity([alike], [fake])
+    lack.backward()
+    assert float(lack.detach()) == 0.0
+    assert fake.grad is not None
+    assert torch.equal(fake.grad, torch.zeros_like(fake))
+
+
 def test_balanced_labels_pair_the_halves_and_take_turns() -> None:
     generator = torch.Generator().manual_seed(0)
     labels = balanced_labels(16, 8, generator)

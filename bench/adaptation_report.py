@@ -1,0 +1,265 @@
+"""docs/ADAPTATION.md: what the runs of the proof say, in tables, plots and pictures."""
+
+import math
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from bench.adaptation_run import ARMS, LOOKED_AT, STRIP, Setting, student_of
+from bench.table import machine
+
+RESAMPLES = 10_000
+NOTES = ("<!-- notes: what stands between these two lines is kept -->", "<!-- end of notes -->")
+LABEL = 96  # px left of a strip
+SECONDS = 30  # points of the plot over seconds
+
+Record = dict[str, Any]
+Values = dict[str, float]  # by artist
+
+
+def write(records: list[Record], setting: Setting, docs: Path, planned: int) -> str:
+    """Write the page, its plots and its pictures; → a sentence."""
+    if not records:
+        return "None of the plan's runs is there yet."
+    docs.mkdir(parents=True, exist_ok=True)
+    metric = next(name for name in records[0]["points"][0] if name.startswith("kid-"))
+    shots = sorted({record["shots"] for record in records})
+    arms = [name for name in ARMS if any(record["arm"] == name for record in records)]
+    parts = [_head(records, setting, planned, arms), _kept(docs / "ADAPTATION.md")]
+    for count in shots:
+        own = [record for record in records if record["shots"] == count]
+        parts += [f"## {count} pictures", _table(own, arms, metric), _steps_table(own, arms, metric, setting.at)]
+    for over, grid in (("steps", setting.at), ("seconds", None)):
+        if _plot(records, arms, shots, metric, grid, docs / f"adaptation-{over}.png"):
+            parts.append(f"![{metric} over that of the base as it is, over {over}](adaptation-{over}.png)")
+    parts.append(_pictures(records, arms, setting, docs))
+    (docs / "ADAPTATION.md").write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+    return f"Wrote {docs / 'ADAPTATION.md'} of {len(records)} of {planned} runs."
+
+
+def _head(records: list[Record], setting: Setting, planned: int, arms: list[str]) -> str:
+    count = {name: len({record[name] for record in records}) for name in ("artist", "draw", "seed")}
+    shots = ", ".join(str(size) for size in sorted({record["shots"] for record in records}))
+    queries = sorted(record["query"] for record in records)
+    end = f"{setting.budget:g} s" if setting.most is None else f"{setting.most} steps"
+    if setting.step_seconds is None:
+        clock = f"process time over {setting.cores} cores"
+    else:
+        clock = (
+            f"{setting.step_seconds:g} s a step on {setting.cores} cores, and the start's process time over the cores"
+        )
+    lines = [
+        "# Few-shot adaptation, measured",
+        f"{len(records)} runs of {planned} planned: {count['artist']} artists whom nothing was trained on, supports of "
+        f"{shots} pictures, {count['draw']} draws of the support, {count['seed']} seeds. Judged by "
+        f"{setting.features.partition('=')[0]} on {setting.samples} samples of the same noise for every arm and step, "
+        f"against {queries[0]} to {queries[-1]} other pictures of the artist (median {queries[len(queries) // 2]}). "
+        f"The end is after {end}; seconds are {clock}. {machine()}.",
+        "Ratios are of means over the artists, in brackets 95 % of a paired bootstrap over them "
+        f"({RESAMPLES} resamples); an artist counts once, by the mean of all draws and seeds. kid is the unbiased "
+        "kernel distance, lower is better. Copies: samples nearer to a picture of the support than that is to any "
+        "other work of the artist; novelty: the median of that ratio.",
+        "| arm | what it is | learning rate | base |\n| --- | --- | ---: | --- |",
+    ]
+    for name in arms:
+        config = student_of(name, setting.rates)
+        rate = "" if config is None or name == "embed" else f"{config.learning_rate:g}"
+        base = next(record["base"] for record in records if record["arm"] == name)
+        lines[-1] += f"\n| {name} | {ARMS[name].summary} | {rate} | `{base[:12]}` |"
+    return "\n\n".join(lines)
+
+
+def _kept(page: Path) -> str:
+    """What people have written into the page."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    found = re.search(re.escape(NOTES[0]) + "(.*?)" + re.escape(NOTES[1]), text, re.DOTALL)
+    return f"{NOTES[0]}{found[1] if found else chr(10)}{NOTES[1]}"
+
+
+def at_end(record: Record) -> Record:
+    point: Record = record["points"][record["end"]]
+    return point
+
+
+def at_step(record: Record, step: int) -> Record | None:
+    """The point after so many steps; an arm that takes none stays where it is."""
+    if len(record["points"]) == 1:
+        return at_end(record)
+    return next((point for point in record["points"] if point["step"] == step), None)
+
+
+def at_second(record: Record, second: float) -> Record:
+    """The last point of which the samples were there by then."""
+    points = [point for point in record["points"] if point["seconds"] <= second]
+    return points[-1] if points else record["points"][0]
+
+
+def by_artist(found: Sequence[tuple[Record, Record | None]], metric: str) -> Values:
+    """The mean of a metric over an artist's draws and seeds, where every one of them has the point."""
+    values = defaultdict[str, list[float]](list)
+    for record, point in found:
+        values[record["artist"]].append(math.nan if point is None else float(point[metric]))
+    return {name: float(np.mean(each)) for name, each in values.items() if not np.isnan(each).any()}
+
+
+def ratio(a: Values, b: Values) -> tuple[float, float, float] | None:
+    """Mean of a over mean of b, on the artists that both have, and 95 % of its paired bootstrap over them."""
+    names = sorted(a.keys() & b.keys())
+    if not names:
+        return None
+    top, bottom = np.array([a[name] for name in names]), np.array([b[name] for name in names])
+    rows = np.random.default_rng(0).integers(len(names), size=(RESAMPLES, len(names)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        drawn = top[rows].mean(axis=1) / bottom[rows].mean(axis=1)
+        middle = float(top.mean() / bottom.mean())
+    low, high = np.nanpercentile(drawn, [2.5, 97.5]) if len(names) > 1 else (math.nan, math.nan)
+    return middle, float(low), float(high)
+
+
+def _ratio(a: Values, b: Values) -> str:
+    found = ratio(a, b)
+    if found is None:
+        return ""
+    middle, low, high = found
+    return f"{middle:.2f}" if math.isnan(low) else f"{middle:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def _of(records: list[Record], arm: str) -> list[Record]:
+    return [record for record in records if record["arm"] == arm]
+
+
+def _mean(values: Values) -> float:
+    return float(np.mean(list(values.values()))) if values else math.nan
+
+
+def _table(records: list[Record], arms: list[str], metric: str) -> str:
+    """Every arm at the end of its time."""
+    ends = {arm: [(record, at_end(record)) for record in _of(records, arm)] for arm in arms}
+    value = {arm: {m: by_artist(found, m) for m in (metric, *MEASURES)} for arm, found in ends.items()}
+    head = f"| arm | steps | {metric} | over none | over finetune | diversity over finetune "
+    head += "| precision | recall | novelty | copies | stopped |"
+    lines = [head, "|" + " --- |" * 11]
+    for arm in arms:
+        own = value[arm]
+        if not own[metric]:
+            continue
+        steps = sorted(point["step"] for _, point in ends[arm])
+        stopped = [bool(point.get("verdict")) for _, point in ends[arm]]
+        against = [
+            _ratio(own[metric], value[other][metric]) if other in value else "" for other in ("none", "finetune")
+        ]
+        diversity = _ratio(own["diversity"], value["finetune"]["diversity"]) if "finetune" in value else ""
+        lines.append(
+            f"| {arm} | {steps[len(steps) // 2]} | {_mean(own[metric]):.4f} | {against[0]} | {against[1]} "
+            f"| {diversity} | {_mean(own['precision']):.2f} | {_mean(own['recall']):.2f} | {_mean(own['novelty']):.2f} "
+            f"| {100 * _mean(own['copies']):.1f} % | {100 * float(np.mean(stopped)):.0f} % |"
+        )
+    artists = len({record["artist"] for record in records})
+    note = f"{artists} artists, {len(records)} runs. Stopped: where the studio's own watch would have ended it by then."
+    return "\n".join(lines) + f"\n\n{note}"
+
+
+MEASURES = ("precision", "recall", "diversity", "novelty", "copies")
+
+
+def _steps_table(records: list[Record], arms: list[str], metric: str, steps: tuple[int, ...]) -> str:
+    """The distance after so many steps, over that of plain fine-tuning, or of the base where that was not run."""
+    other = "finetune" if "finetune" in arms else "none"
+    if other not in arms:
+        return ""
+    lines = [
+        f"| {metric} over {other}, steps | " + " | ".join(map(str, steps)) + " |",
+        "|" + " ---: |" * (len(steps) + 1),
+    ]
+    for arm in arms:
+        cells = []
+        for step in steps:
+            own, theirs = (
+                by_artist([(record, at_step(record, step)) for record in _of(records, name)], metric)
+                for name in (arm, other)
+            )
+            cells.append(_ratio(own, theirs))
+        lines.append(f"| {arm} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _plot(
+    records: list[Record], arms: list[str], shots: list[int], metric: str, steps: tuple[int, ...] | None, path: Path
+) -> bool:
+    """Curves with their 95 % bands, a panel for each size of the support; over the steps, or for None over seconds."""
+    if "none" not in arms:
+        return False
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    over = "seconds" if steps is None else "steps"
+    figure, panels = plt.subplots(1, len(shots), figsize=(4.6 * len(shots), 3.8), sharey=True, squeeze=False)
+    for panel, count in zip(panels[0], shots, strict=True):
+        own = [record for record in records if record["shots"] == count]
+        last = max(point["seconds"] for record in own for point in record["points"])
+        grid = [last * k / SECONDS for k in range(1, SECONDS + 1)] if steps is None else list(steps)
+        for arm in arms:
+            xs, rows = [], []
+            for x in grid:
+                found = [ratio(*(by_artist(_points(_of(own, name), x, over), metric) for name in (arm, "none")))]
+                if found[0] is not None:
+                    xs.append(x)
+                    rows.append(found[0])
+            if rows:
+                (line,) = panel.plot(xs, [row[0] for row in rows], label=arm, marker="." if over == "steps" else None)
+                panel.fill_between(xs, [r[1] for r in rows], [r[2] for r in rows], alpha=0.12, color=line.get_color())
+        panel.set_title(f"{count} pictures")
+        panel.set_xlabel(over)
+        if over == "steps":
+            panel.set_xscale("symlog", linthresh=2)
+    panels[0][0].set_ylabel(f"{metric}, base as it is = 1")
+    panels[0][-1].legend(fontsize=8)
+    figure.tight_layout()
+    figure.savefig(path, dpi=110, metadata={"Software": None})
+    plt.close(figure)
+    return True
+
+
+def _points(records: list[Record], x: float, over: str) -> list[tuple[Record, Record | None]]:
+    if over == "steps":
+        return [(record, at_step(record, int(x))) for record in records]
+    return [(record, at_second(record, x)) for record in records]
+
+
+def _pictures(records: list[Record], arms: list[str], setting: Setting, docs: Path) -> str:
+    """A sheet for every artist who was run: pictures of the support, the base, then each arm by the same seeds."""
+    parts = ["## Before and after", f"The first draw and seed: {STRIP} samples of the same noise in each row."]
+    for artist in sorted({record["artist"] for record in records}):
+        sizes = sorted({record["shots"] for record in records if record["artist"] == artist})
+        shots = 10 if 10 in sizes else sizes[0]
+        folder = Path(setting.out) / "strips" / artist
+        rows = [(f"{shots} pictures", folder / f"{shots}-support-end.png")]
+        for arm in arms:
+            if arm not in ("none", "embed"):
+                rows.append((f"{arm}, {LOOKED_AT}", folder / f"{shots}-{arm}-{LOOKED_AT}.png"))
+            rows.append((f"{arm}, end" if arm != "none" else arm, folder / f"{shots}-{arm}-end.png"))
+        there = [(label, path) for label, path in rows if path.exists()]
+        if there:
+            name = f"adaptation/{re.sub(r'[^a-z0-9-]', '', artist)}.webp"
+            (docs / name).parent.mkdir(exist_ok=True)
+            _sheet(there).save(docs / name, quality=80)
+            parts.append(f"**{artist}**\n\n![{artist}]({name})")
+    return "\n\n".join(parts)
+
+
+def _sheet(rows: list[tuple[str, Path]]) -> Image.Image:
+    strips = [(label, Image.open(path).convert("RGB")) for label, path in rows]
+    width, height = max(image.width for _, image in strips), max(image.height for _, image in strips)
+    sheet = Image.new("RGB", (LABEL + width, len(strips) * (height + 2)), "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
+    for row, (label, image) in enumerate(strips):
+        sheet.paste(image, (LABEL, row * (height + 2)))
+        draw.text((2, row * (height + 2) + height // 2), label, "black", font, anchor="lm")
+    return sheet

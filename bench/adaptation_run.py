@@ -1,0 +1,382 @@
+"""One run of the proof of adaptation: one arm, towards a few pictures of one artist, judged again and again."""
+
+import os
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from studio.adapt.job import shown, started
+from studio.adapt.methods import METHODS, Method
+from studio.adapt.student import Student, StudentConfig
+from studio.adapt.watch import Watch
+from studio.core import bfloat16, checkpoint
+from studio.core.dataset import ImageSet, read_dataset
+from studio.core.errors import InvalidRequest
+from studio.core.memory import keep_freed_memory
+from studio.evaluation.features import FeatureNet, describe, feature_net, likenesses
+from studio.evaluation.metrics import kernel_distance, precision_recall
+from studio.meta.episodes import EpisodeSampler, Task, tasks
+from studio.models.gan import GanGenerator
+from studio.models.learner import Learner
+from studio.models.lite0 import Lite0Features
+
+T = TypeVar("T")
+STEPS = (0, 2, 5, 10, 20, 50, 100)  # after which a run is judged, besides the end of its time
+QUERIES, LEAST_QUERIES = 40, 5  # pictures of an artist that judge
+BATCH = 32  # pictures drawn or described at once
+WATCHED = 32  # samples by which the studio itself watches an adaptation
+STRIP = 8  # pictures kept of a run for people to look at
+LOOKED_AT = 10  # step of which such pictures are kept, besides the end
+
+
+@dataclass(frozen=True)
+class Arm:
+    """What is compared. student: how steps are taken, None where there are none. scratch: from random weights."""
+
+    summary: str
+    student: StudentConfig | None
+    scratch: bool = False
+
+
+_FINETUNE = METHODS["finetune"].student
+ARMS: dict[str, Arm] = {
+    "none": Arm("the base as it is, its classes drawn equally often", None),
+    "scratch": Arm("random weights, fresh heads", METHODS["scratch"].student, scratch=True),
+    "finetune": Arm("plain fine-tuning of the jointly trained players", _FINETUNE),
+    "freezeD": Arm(
+        "fine-tuning with the two shallowest heads frozen, after Mo et al. 2020 (arXiv 2002.10964)",
+        replace(_FINETUNE, frozen_heads=2),
+    ),
+    "figr": Arm(
+        "Reptile on both players, SGD inside, after Clouâtre & Demers 2019 (arXiv 1901.02199)",
+        replace(
+            _FINETUNE,
+            batch=4,
+            optimiser="sgd",
+            learning_rate=1e-3,
+            embedding_rate=1e-3,
+            judge_rate=1e-3,
+            diversity=0.0,
+            augment="",
+        ),
+    ),
+    "embed": Arm("ours without a step: the embedding of the set alone", METHODS["embed"].student),
+    "meta": Arm("ours: the embedding of the set, then steps against heads that know it", METHODS["meta"].student),
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all runs share.
+
+    bases, rates: by arm; "" is every other arm's. budget: seconds of an idle machine of so many cores. step_seconds:
+    what a step takes there; None to take the process time over the cores. most: steps at most. at: steps after which a
+    run is judged, besides the end of its time.
+    """
+
+    archives: tuple[str, ...]
+    features: str
+    out: str
+    bases: Mapping[str, str]
+    rates: Mapping[str, float] = field(default_factory=dict)
+    budget: float = 60.0
+    cores: int = 2
+    step_seconds: float | None = None
+    most: int | None = None
+    at: tuple[int, ...] = STEPS
+    samples: int = 192
+    device: str = "cpu"
+    precision: str = "auto"
+    threads: int = 1
+
+    def base(self, arm: str) -> Path:
+        """The generator that an arm starts from."""
+        return Path(self.bases.get(arm, self.bases[""]))
+
+
+@dataclass(frozen=True)
+class Case:
+    """One run."""
+
+    artist: str
+    shots: int
+    draw: int
+    seed: int
+    arm: str
+
+
+def student_of(arm: str, rates: Mapping[str, float]) -> StudentConfig | None:
+    """How an arm takes its steps; a rate that is given scales all three by the same factor."""
+    config = ARMS[arm].student
+    if config is None or arm not in rates:
+        return config
+    factor = rates[arm] / config.learning_rate
+    return replace(
+        config,
+        learning_rate=rates[arm],
+        embedding_rate=min(config.embedding_rate * factor, 1.0),
+        judge_rate=min(config.judge_rate * factor, 1.0),
+    )
+
+
+def artists(data: ImageSet, least: int) -> tuple[Task, ...]:
+    """Those with enough pictures for the smallest support."""
+    return tasks(data, least + LEAST_QUERIES)
+
+
+class Workplace:
+    """What a process holds for its runs: the data, the judge, and what is known of each artist."""
+
+    def __init__(self, setting: Setting) -> None:
+        torch.set_num_threads(setting.threads)
+        keep_freed_memory()
+        self.setting, self.device = setting, torch.device(setting.device)
+        half = setting.precision == "bf16" or (
+            setting.precision == "auto" and (self.device.type != "cpu" or bfloat16.speed_up() > 1)
+        )
+        self.autocast: Callable[[], AbstractContextManager[object]] = partial(
+            torch.autocast, self.device.type, torch.bfloat16, enabled=half
+        )
+        self.half = half
+        self.net = feature_net(setting.features, self.device)
+        self.features = Lite0Features().to(self.device, memory_format=torch.channels_last)
+        self.models: dict[Path, tuple[GanGenerator, Learner]] = {}
+        side = self.model(setting.base(""))[0].resolution
+        self.data = read_dataset(setting.archives, side, column="artist")
+        self.tasks = {task.name: task for task in artists(self.data, 1)}
+        self.sampler = EpisodeSampler(self.data, tuple(self.tasks.values()), (1,), QUERIES, LEAST_QUERIES)
+        self.judges: dict[str, Judge] = {}
+
+    def model(self, path: Path) -> tuple[GanGenerator, Learner]:
+        """A generator and the learner beside it, which must be of one run."""
+        if path not in self.models:
+            found = checkpoint.load(path)
+            beside = checkpoint.load(path.with_name(f"{path.stem}-learner.safetensors"))
+            if beside.config.get("generator") != found.sha256:
+                raise InvalidRequest(f"{beside.path.name} did not learn with {path.name}; give two files of one run.")
+            base, learner = found.build(), beside.build_module()
+            assert isinstance(base, GanGenerator)
+            assert isinstance(learner, Learner)
+            self.models[path] = (_placed(base, self.device), _placed(learner, self.device))
+        return self.models[path]
+
+    def judge(self, artist: str) -> "Judge":
+        """What is known of an artist's pictures."""
+        if artist not in self.judges:
+            self.judges = {artist: Judge(self.net, self.autocast, self.data, self.tasks[artist])}
+        return self.judges[artist]
+
+
+def _placed(model: T, device: torch.device) -> T:
+    placed: T = model.to(device, memory_format=torch.channels_last)  # type: ignore[attr-defined]
+    return placed
+
+
+def drained(work: Generator[Any, None, T]) -> T:
+    """The result of a job whose progress nobody watches."""
+    while True:
+        try:
+            next(work)
+        except StopIteration as stop:
+            result: T = stop.value
+            return result
+
+
+class Judge:
+    """Scores samples against an artist's query pictures, and against the support."""
+
+    def __init__(
+        self,
+        net: FeatureNet,
+        autocast: Callable[[], AbstractContextManager[object]],
+        data: ImageSet,
+        task: Task,
+    ) -> None:
+        self.net, self.autocast, self.images = net, autocast, data.images[torch.tensor(task.index)]
+        self.rows = {place: row for row, place in enumerate(task.index)}
+        with autocast():
+            self.pooled = drained(describe(net, self.images, torch.zeros(len(self.images)).long(), BATCH)).pooled
+            self.like, mirrored = (drained(likenesses(net, x, BATCH)) for x in (self.images, self.images.flip(3)))
+        between = torch.minimum(_distances(self.like, self.like), _distances(self.like, mirrored))
+        self.own = between.fill_diagonal_(torch.inf).min(dim=1).values.clamp_min(1e-6)
+
+    def score(self, samples: Tensor, support: Tensor, query: Tensor, seed: int) -> dict[str, float]:
+        """samples: (N,3,R,R) uint8. support, query: places in the data. novelty: median over the samples of the
+        distance to the nearest picture of the support, as it is or mirrored, over that picture's own distance to the
+        nearest other work of the artist; copies: share of samples where that is below 1."""
+        with self.autocast():
+            drawn = drained(describe(self.net, samples, torch.zeros(len(samples)).long(), BATCH))
+            like, mirrored = (drained(likenesses(self.net, x, BATCH)) for x in (samples, samples.flip(3)))
+        real = self.pooled[[self.rows[int(place)] for place in query]]
+        own = [self.rows[int(place)] for place in support]
+        to = torch.minimum(_distances(like, self.like[own]), _distances(mirrored, self.like[own]))
+        ratios = (to / self.own[own]).min(dim=1).values
+        precision, recall = precision_recall(real, drawn.pooled, seed=seed)
+        return {
+            f"kid-{self.net.name}": kernel_distance(real, drawn.pooled),
+            "precision": precision,
+            "recall": recall,
+            "diversity": drawn.diversity,
+            "novelty": float(ratios.median()),
+            "copies": float((ratios < 1).float().mean()),
+        }
+
+
+def _distances(a: Tensor, b: Tensor) -> Tensor:
+    return torch.cdist(a.double(), b.double(), compute_mode="donot_use_mm_for_euclid_dist")
+
+
+@dataclass
+class Stopwatch:
+    """Time spent on the adaptation itself, not on judging it."""
+
+    setting: Setting
+    cpu: float = 0.0
+    wall: float = 0.0
+    steps: int = 0
+    start: float = 0.0  # seconds of an idle machine before the first step
+
+    def time(self, work: Callable[[], T]) -> T:
+        cpu, wall = time.process_time(), time.perf_counter()
+        result = work()
+        self.cpu += time.process_time() - cpu
+        self.wall += time.perf_counter() - wall
+        return result
+
+    @property
+    def seconds(self) -> float:
+        """What an idle machine would have needed."""
+        if self.setting.device != "cpu" and self.setting.step_seconds is None:
+            return self.wall
+        if self.setting.step_seconds is None:
+            return self.cpu / self.setting.cores
+        return self.start + self.steps * self.setting.step_seconds
+
+
+def run(place: Workplace, case: Case) -> dict[str, Any]:
+    """One run → its record: points with step, seconds, cpu, wall and the metrics; end: the point where the time is
+    over, or the steps."""
+    setting, arm, config = place.setting, ARMS[case.arm], student_of(case.arm, place.setting.rates)
+    base, learner = place.model(setting.base(case.arm))
+    support, query = place.sampler.fixed_places(place.tasks[case.artist], case.shots, case.draw)
+    watch, points = Stopwatch(setting), list[dict[str, Any]]()
+    z = torch.randn(setting.samples, base.latent_dim, generator=torch.Generator().manual_seed(10_000 + case.seed))
+    judge = place.judge(case.artist)
+
+    def point(paint: Callable[[Tensor], Tensor], more: Callable[[Tensor], dict[str, Any]], end: bool) -> None:
+        with torch.no_grad(), place.autocast():
+            samples = torch.cat([shown(paint(part.to(place.device))) for part in z.split(BATCH)])
+            scores = {**judge.score(samples, support, query, case.seed), **more(samples)}
+        when = {"step": watch.steps, "seconds": watch.seconds, "cpu": watch.cpu, "wall": watch.wall}
+        points.append({**when, "end": end, **scores})
+        if case.draw == 0 and case.seed == 0 and (end or watch.steps == LOOKED_AT):
+            strip(samples[:STRIP], place, case, "end" if end else str(LOOKED_AT))
+
+    if config is None:
+        labels = torch.randint(base.class_count, (len(z),), generator=torch.Generator().manual_seed(case.seed))
+        weights = iter(F.one_hot(labels, base.class_count).float().to(place.device).split(BATCH))
+        point(lambda part: base(part, next(weights)), lambda _: {}, True)
+        strip(place.data.images[support[:STRIP]], place, replace(case, arm="support"), "end")
+    else:
+        _adapt(place, case, arm, config, watch, point, (base, learner, support))
+    return {
+        **asdict(case),
+        **identity(setting, case.arm),
+        "support": [place.data.files[int(k)] for k in support],
+        "query": len(query),
+        "half": place.half,
+        "start": watch.start,
+        "end": next(index for index, found in enumerate(points) if found["end"]),
+        "points": points,
+    }
+
+
+def _adapt(
+    place: Workplace,
+    case: Case,
+    arm: Arm,
+    config: StudentConfig,
+    watch: Stopwatch,
+    point: Callable[[Callable[[Tensor], Tensor], Callable[[Tensor], dict[str, Any]], bool], None],
+    task: tuple[GanGenerator, Learner, Tensor],
+) -> None:
+    base, learner, support = task
+    random = torch.Generator().manual_seed(case.seed)
+
+    def begin() -> Student:
+        fresh = started(base, Method(case.arm, "", config, arm.scratch), case.seed)
+        return Student(fresh, learner, place.features, place.data.images[support], config, random)
+
+    with place.autocast():
+        student = watch.time(begin)
+    if place.setting.step_seconds is None:
+        watch.start = watch.seconds
+    else:
+        watch.start = watch.cpu / place.setting.cores
+    eyes: list[Watch] = []
+
+    def watched(samples: Tensor) -> dict[str, Any]:
+        x = samples[:WATCHED].to(place.device).float().div(127.5).sub(1)
+        seen = student.encoder.unit(student.discriminator.describe(x)).float().cpu()
+        if not eyes:
+            eyes.append(Watch(student.unit[0].float().cpu(), seen))
+        return {"verdict": eyes[0].look(seen).verdict}
+
+    for what in moments(place.setting, config.weights == "none", watch):
+        if what == "step":
+            with place.autocast():
+                watch.time(student.step)
+            watch.steps += 1
+        else:
+            point(student.show, watched, what == "end")
+
+
+def moments(setting: Setting, still: bool, watch: Stopwatch) -> Iterator[str]:
+    """What a run does next: "step", "judge" or "end", which is to judge it where its time is over; the fixed steps that
+    come after that are still taken. still: whether the arm takes no steps."""
+    most, ended = max(setting.at) if setting.most is None else setting.most, False
+    while True:
+        over = watch.seconds >= setting.budget if setting.most is None else watch.steps >= setting.most
+        if not ended and (over or still):
+            ended = True
+            yield "end"
+        elif watch.steps in setting.at:
+            yield "judge"
+        if ended and (still or watch.steps >= most):
+            return
+        yield "step"
+
+
+def strip(pictures: Tensor, place: Workplace, case: Case, when: str) -> None:
+    """Keep some pictures side by side."""
+    row = torch.cat(list(pictures), dim=2).permute(1, 2, 0).contiguous().numpy()
+    path = Path(place.setting.out) / "strips" / case.artist / f"{case.shots}-{case.arm}-{when}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{os.getpid()}.png")
+    Image.fromarray(np.ascontiguousarray(row)).save(beside)
+    beside.replace(path)
+
+
+def identity(setting: Setting, arm: str) -> dict[str, Any]:
+    """What must agree for a record to be one of this plan's. The seconds come of the machine, and are left out."""
+    path = setting.base(arm)
+    config = student_of(arm, setting.rates)
+    return {
+        "base": checkpoint.load(path).sha256,
+        "student": None if config is None else asdict(config),
+        "features": setting.features.partition("=")[0],
+        "samples": setting.samples,
+        "budget": setting.budget,
+        "most": setting.most,
+        "at": list(setting.at),
+    }

@@ -1,0 +1,109 @@
+"""The bookkeeping of the proof of adaptation: plans, torn lines, clocks, ratios and the page that keeps its notes."""
+
+import dataclasses
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from bench.adaptation import append, records
+from bench.adaptation_report import NOTES, _kept, at_second, at_step, by_artist, ratio
+from bench.adaptation_run import ARMS, Setting, Stopwatch, moments, student_of
+
+SETTING = Setting((), "vgg16", "out", {"": "base.safetensors"}, budget=10.0, step_seconds=0.5)
+
+
+def record(artist: str, *points: tuple[int, float]) -> dict[str, Any]:
+    return {
+        "artist": artist,
+        "points": [{"step": step, "seconds": step / 2, "kid-vgg16": value} for step, value in points],
+        "end": len(points) - 1,
+    }
+
+
+def test_lines_are_appended_and_a_torn_one_is_skipped(tmp_path: Path) -> None:
+    log = tmp_path / "runs.jsonl"
+    append(log, {"number": 1})
+    with log.open("ab") as file:
+        file.write(b'{"number": 2, "poi')  # the bench was killed here
+    append(log, {"number": 3})
+    assert [found["number"] for found in records(log)] == [1, 3]
+
+
+# artists have 1, 3 and 2, 2: (1+3)/(2+2) = 1; resampling one artist alone gives 1/2 to 3/2
+def test_ratio_is_of_means_over_the_artists_that_both_have() -> None:
+    found = ratio({"a": 1.0, "b": 3.0, "c": 9.0}, {"a": 2.0, "b": 2.0})
+    assert found == (1.0, 0.5, 1.5)
+    alone = ratio({"a": 1.0}, {"a": 4.0})
+    assert alone is not None
+    assert alone[0] == 0.25
+    assert math.isnan(alone[1])
+    assert ratio({"a": 1.0}, {"b": 1.0}) is None
+
+
+def test_draws_and_seeds_are_averaged_before_the_artists() -> None:
+    runs = [record("a", (0, 1.0)), record("a", (0, 3.0)), record("b", (0, 5.0))]
+    assert by_artist([(run, run["points"][0]) for run in runs], "kid-vgg16") == {"a": 2.0, "b": 5.0}
+    assert by_artist([(runs[0], runs[0]["points"][0]), (runs[1], None)], "kid-vgg16") == {}
+
+
+def test_points_are_found_by_step_and_by_second() -> None:
+    run = record("a", (0, 1.0), (2, 0.8), (10, 0.5))
+    assert at_step(run, 2) == run["points"][1]
+    assert at_step(run, 5) is None
+    assert [at_second(run, second)["step"] for second in (0, 0.9, 1, 4.9, 99)] == [0, 0, 2, 2, 10]
+    still = record("a", (0, 1.0))
+    assert at_step(still, 50) == still["points"][0]
+
+
+def test_a_rate_scales_all_three() -> None:
+    plain, slower = student_of("finetune", {}), student_of("finetune", {"finetune": 1e-4})
+    assert plain is not None
+    assert slower is not None
+    assert slower.learning_rate == 1e-4
+    assert slower.judge_rate / plain.judge_rate == pytest.approx(1e-4 / plain.learning_rate)
+    assert slower.embedding_rate / plain.embedding_rate == pytest.approx(1e-4 / plain.learning_rate)
+    assert student_of("meta", {"finetune": 1e-4}) == ARMS["meta"].student
+    assert student_of("none", {}) is None
+
+
+def test_seconds_are_those_of_an_idle_machine() -> None:
+    measured = Stopwatch(dataclasses.replace(SETTING, step_seconds=None), cpu=8.0)
+    assert measured.seconds == 4.0  # two cores
+    assert Stopwatch(SETTING, steps=6, start=1.0).seconds == 4.0
+
+
+def taken(setting: Setting, still: bool = False) -> list[tuple[int, str]]:
+    """The steps after which something else than a step is done."""
+    watch, found = Stopwatch(setting), []
+    for what in moments(setting, still, watch):
+        if what == "step":
+            watch.steps += 1
+        else:
+            found.append((watch.steps, what))
+    return found
+
+
+# half a second a step and ten seconds: the time is over after 20 steps
+def test_a_run_is_judged_at_the_fixed_steps_and_where_its_time_is_over() -> None:
+    assert taken(dataclasses.replace(SETTING, at=(0, 5))) == [(0, "judge"), (5, "judge"), (20, "end")]
+    assert taken(dataclasses.replace(SETTING, at=(0, 5, 50))) == [
+        (0, "judge"),
+        (5, "judge"),
+        (20, "end"),
+        (50, "judge"),
+    ]
+    assert taken(dataclasses.replace(SETTING, at=(0, 20))) == [(0, "judge"), (20, "end")]
+    assert taken(dataclasses.replace(SETTING, at=(0, 5, 50), most=7)) == [(0, "judge"), (5, "judge"), (7, "end")]
+    assert taken(SETTING, still=True) == [(0, "end")]
+
+
+def test_what_people_wrote_into_the_page_is_kept(tmp_path: Path) -> None:
+    page = tmp_path / "ADAPTATION.md"
+    assert _kept(page) == f"{NOTES[0]}\n{NOTES[1]}"
+    page.write_text(f"# Old\n{NOTES[0]}\nBierstadt convinces.\n{NOTES[1]}\n| old |", encoding="utf-8")
+    assert _kept(page) == f"{NOTES[0]}\nBierstadt convinces.\n{NOTES[1]}"
