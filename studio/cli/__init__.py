@@ -2,6 +2,7 @@
 
 import typer
 
+from studio.cli.adapt import adapt
 from studio.cli.door import ManyValues, OneSentenceGroup
 from studio.cli.evaluate import evaluate
 from studio.cli.pictures import models, sample, walk
@@ -20,6 +21,7 @@ app = typer.Typer(
 for verb in (serve, models, sample, walk):
     app.command()(verb)
 app.command(cls=ManyValues)(stylize)
+app.command()(adapt)
 app.command(cls=ManyValues)(train)
 app.command(cls=ManyValues)(evaluate)
 
