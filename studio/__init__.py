@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from studio.core.errors import StudioError
     from studio.core.progress import Progress, result_of
     from studio.engine import (
+        AdaptRequest,
         ClassesRequest,
         Engine,
         Mix,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "AdaptRequest",
     "ClassesRequest",
     "Engine",
     "Mix",

@@ -11,8 +11,22 @@ from studio.core.errors import InvalidRequest
 
 Profile = Literal["local", "public"]
 LIMITS: Mapping[str, Mapping[str, int]] = {  # what a request may ask for, by profile
-    "local": {"max_count": 64, "max_frames": 600, "max_size": 1024, "max_style_size": 4096, "max_style_work": 100_000},
-    "public": {"max_count": 64, "max_frames": 240, "max_size": 512, "max_style_size": 1024, "max_style_work": 400},
+    "local": {
+        "max_count": 64,
+        "max_frames": 600,
+        "max_size": 1024,
+        "max_style_size": 4096,
+        "max_style_work": 100_000,
+        "max_adapt_seconds": 86_400,
+    },
+    "public": {
+        "max_count": 64,
+        "max_frames": 240,
+        "max_size": 512,
+        "max_style_size": 1024,
+        "max_style_work": 400,
+        "max_adapt_seconds": 60,
+    },
 }
 _BOUNDS = {
     "threads": (1, 1024),
@@ -22,6 +36,7 @@ _BOUNDS = {
     "max_size": (32, 8192),
     "max_style_size": (64, 4096),
     "max_style_work": (1, 1_000_000),
+    "max_adapt_seconds": (1, 86_400),
 }
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d{1,2})?")
 _DERIVED = Path("\0derived")  # stands for a folder that follows from the others
@@ -41,6 +56,7 @@ class Settings:
     then MPS, then the CPU. threads: of the CPU, None leaves torch's choice. cache_bytes: of loaded models kept in
     memory. max_count: pictures a request. max_frames: of a walk. max_size: side of an enlarged picture, in pixels.
     max_style_size: long side of a stylised picture, in pixels. max_style_work: of a refinement, megapixels × steps.
+    max_adapt_seconds: of an adaptation.
     outputs: where results are written, else home/outputs. keep_recipe: whether saved pictures carry their recipe.
     """
 
@@ -55,6 +71,7 @@ class Settings:
     max_size: int = _BY_PROFILE
     max_style_size: int = _BY_PROFILE
     max_style_work: int = _BY_PROFILE
+    max_adapt_seconds: int = _BY_PROFILE
     outputs: Path = _DERIVED
     keep_recipe: bool = True
 

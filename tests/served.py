@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from hands import write_base
 from studio_styles import write_styles
 
 from studio.core import checkpoint
@@ -58,10 +59,11 @@ class Served:
 
 def shelf(folder: Path) -> Path:
     """Checkpoints to choose from: two random generators, one with classes and styles, the models of style transfer,
-    and a broken file."""
+    a base to be adapted with its learner, and a broken file."""
     folder.mkdir(parents=True, exist_ok=True)
     _save(folder / "small.safetensors", "gan", CLASSES, {"resolution": 32, "capacity": 0.25, "latent_dim": 32})
     write_styles(folder)
+    write_base(folder)
     _save(folder / "plain.safetensors", "dcgan", (), {"resolution": 32, "channels": 16, "latent_dim": 16})
     (folder / "broken.safetensors").write_bytes(b"\x80\x04\x95a pickle")
     return folder

@@ -35,6 +35,7 @@ def test_every_field_has_its_variable(tmp_path: Path) -> None:
         "STUDIO_MAX_SIZE": "256",
         "STUDIO_MAX_STYLE_SIZE": "2048",
         "STUDIO_MAX_STYLE_WORK": "77",
+        "STUDIO_MAX_ADAPT_SECONDS": "90",
         "STUDIO_OUTPUTS": str(tmp_path / "results"),
         "STUDIO_KEEP_RECIPE": "off",
     }
@@ -51,6 +52,7 @@ def test_every_field_has_its_variable(tmp_path: Path) -> None:
         max_size=256,
         max_style_size=2048,
         max_style_work=77,
+        max_adapt_seconds=90,
         outputs=tmp_path / "results",
         keep_recipe=False,
     )

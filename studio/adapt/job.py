@@ -1,10 +1,12 @@
 """The adaptation job: a generator of Progress, one step of both players an item, with a guard on the clock."""
 
 import copy
+import math
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -20,10 +22,16 @@ from studio.models.learner import Learner
 FEWEST, MOST = 3, 20  # pictures
 SHOWN = 8  # seeds in a preview
 LOOKED_AT = 32  # samples by which an adaptation is watched
-SNAPSHOTS = 10  # kept, about evenly spaced over the budget
+AT_ONCE = 8  # samples painted and described in one item: whoever waits for the device does not wait for all of them
+SNAPSHOTS = 10  # of a budget of up to LONG seconds, about evenly spaced over it
+LONG = 120.0  # seconds; a longer budget is looked at as often as this one, and its older snapshots are thinned out
 FIRST_LOOKS = (0.03, 0.1)  # of the budget, before the even spacing
+MOST_SNAPSHOTS = 12  # kept: each holds all of the adapted weights
 RESERVE = 0.04  # of the budget, kept for the end
 Autocast = Callable[[], AbstractContextManager[object]]
+T = TypeVar("T")
+Parts = Generator[None, None, T]
+"""A piece of work in parts, whose result is what it returns."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +110,7 @@ def adapt(
 ) -> Generator[Progress[Adapted], None, None]:
     """Adapt a generator to pictures (N,3,R,R) uint8. preview: the Adapted so far, on the items that bring a snapshot.
 
+    An item is a step, or a part of a look; the first snapshot comes before any step.
     metrics: the losses, seconds and seconds_left. features: Lite0's, frozen. autocast: the precision of a step. clock:
     seconds, by which the budget is kept. The base and the learner stay as they are. Close to cancel; what the last
     preview held is the picture so far.
@@ -123,13 +132,13 @@ def _adapt(
     watchman: Watchman,
 ) -> Generator[Progress[Adapted], None, None]:
     random = torch.Generator().manual_seed(seed)
-    with autocast():
-        student = Student(started(base, method, seed), learner, features, pictures, method.student, random)
-        z = torch.randn(LOOKED_AT, base.latent_dim, generator=torch.Generator().manual_seed(seed + 1))
-        observer = Observer(student, z.to(student.device), watchman)
-        done = observer.start(base)
     limit = min((n for n in (budget.steps, method.steps) if n is not None), default=None)
     looks = schedule(budget.seconds)
+    with autocast():
+        student = Student(started(base, method, seed), learner, features, pictures, method.student, random)
+    z = torch.randn(LOOKED_AT, base.latent_dim, generator=torch.Generator().manual_seed(seed + 1))
+    observer = Observer(student, z.to(student.device), watchman, autocast)
+    done = yield from _each(observer.start(base), Progress(0, limit))
     yield Progress(0, limit, watchman.told(), done, done if limit == 0 else None)
     while limit is None or student.steps < limit:
         with autocast():
@@ -139,22 +148,41 @@ def _adapt(
         due = ending or (bool(looks) and elapsed >= looks[0])
         while looks and elapsed >= looks[0]:
             looks.pop(0)
-        if due:
-            with autocast():
-                done = observer.look(done, losses)
-        ending = ending or bool(done.stopped)
-        preview = done if due else None
-        note = done.stopped if due else ""
-        metrics = {**losses, **watchman.told()}
-        yield Progress(student.steps, limit, metrics, preview, done if ending else None, note)
-        if ending:
+        taken = Progress[Adapted](student.steps, limit, {**losses, **watchman.told()})
+        if not due:
+            yield taken
+            continue
+        done = yield from _each(observer.look(done, losses), taken)
+        result = done if ending or done.stopped else None
+        yield Progress(student.steps, limit, {**losses, **watchman.told()}, done, result, done.stopped)
+        if result is not None:
             return
 
 
+def _each(parts: Parts[T], progress: Progress[Adapted]) -> Generator[Progress[Adapted], None, T]:
+    """A piece of work, one part an item."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            return end.value
+        yield progress
+
+
 def schedule(seconds: float) -> list[float]:
-    """When to look, in seconds from the beginning."""
-    even = [(k + 1) / (SNAPSHOTS - len(FIRST_LOOKS)) for k in range(SNAPSHOTS - len(FIRST_LOOKS) - 1)]
-    return [seconds * share for share in (*FIRST_LOOKS, *even)]
+    """When to look, in seconds from the beginning; the end is looked at in any case."""
+    span = min(seconds, LONG)
+    pause = span / (SNAPSHOTS - len(FIRST_LOOKS))
+    return [*(span * share for share in FIRST_LOOKS), *(pause * k for k in range(1, math.ceil(seconds / pause - 1e-6)))]
+
+
+def thinned(snapshots: Sequence[Snapshot]) -> tuple[Snapshot, ...]:
+    """At most MOST_SNAPSHOTS, about evenly spaced in time; the first one and the last two stay."""
+    kept = list(snapshots)
+    while len(kept) > MOST_SNAPSHOTS:
+        gaps = [kept[k + 1].seconds - kept[k - 1].seconds for k in range(1, len(kept) - 2)]
+        del kept[1 + gaps.index(min(gaps))]
+    return tuple(kept)
 
 
 def started(base: GanGenerator, method: Method, seed: int) -> GanGenerator:
@@ -170,30 +198,35 @@ def started(base: GanGenerator, method: Method, seed: int) -> GanGenerator:
 class Observer:
     """Looks at a student now and then, and keeps what it sees."""
 
-    def __init__(self, student: Student, z: Tensor, watchman: Watchman) -> None:
-        self.student, self.z, self.watchman = student, z, watchman
+    def __init__(self, student: Student, z: Tensor, watchman: Watchman, autocast: Autocast = nullcontext) -> None:
+        self.student, self.z, self.watchman, self.autocast = student, z, watchman, autocast
 
-    @torch.no_grad()
-    def start(self, base: GanGenerator) -> Adapted:
+    def start(self, base: GanGenerator) -> Parts[Adapted]:
         """The first look, before any step."""
-        samples = self.student.show(self.z)
-        described = self._described(samples)
+        with self.autocast(), torch.no_grad():
+            count = max(base.class_count, 1)
+            weights = torch.full((SHOWN, count), 1 / count, device=self.z.device) if base.class_count else None
+            before = shown(base(self.z[:SHOWN], weights))
+        yield
+        samples, described = yield from self._seen()
         self.watch = Watch(self.student.unit[0].cpu(), described)
-        count = max(base.class_count, 1)
-        weights = torch.full((SHOWN, count), 1 / count, device=self.z.device) if base.class_count else None
-        before = shown(base(self.z[:SHOWN], weights))
         first = Adapted(before, self.student.mean_embedding.cpu().clone())
         return self._with(first, samples, described, {})
 
-    @torch.no_grad()
-    def look(self, done: Adapted, losses: Mapping[str, float]) -> Adapted:
+    def look(self, done: Adapted, losses: Mapping[str, float]) -> Parts[Adapted]:
         """A further snapshot, and whether it is time to stop."""
-        samples = self.student.show(self.z)
-        return self._with(done, samples, self._described(samples), losses)
+        samples, described = yield from self._seen()
+        return self._with(done, samples, described, losses)
 
-    def _described(self, samples: Tensor) -> Tensor:
-        student = self.student
-        return student.encoder.unit(student.discriminator.describe(samples.float())).cpu()
+    def _seen(self) -> Parts[tuple[Tensor, Tensor]]:
+        """The samples (LOOKED_AT,3,R,R) and their features (LOOKED_AT,F)."""
+        samples, described, student = [], [], self.student
+        for z in self.z.split(AT_ONCE):
+            with self.autocast(), torch.no_grad():
+                samples.append(student.show(z).float())
+                described.append(student.encoder.unit(student.discriminator.describe(samples[-1])).cpu())
+            yield
+        return torch.cat(samples), torch.cat(described)
 
     def _with(self, done: Adapted, samples: Tensor, described: Tensor, losses: Mapping[str, float]) -> Adapted:
         student, watched = self.student, self.watch.look(described)
@@ -208,8 +241,8 @@ class Observer:
         )
         curves = {**losses, "novelty": watched.novelty, "diversity": watched.diversity}
         longer = {name: (*done.curves.get(name, ()), value) for name, value in curves.items()}
-        snapshots, stopped = (*done.snapshots, taken), watched.verdict
-        best = done.best if stopped and done.snapshots else len(snapshots) - 1
+        snapshots, stopped = thinned((*done.snapshots, taken)), watched.verdict
+        best = max(len(snapshots) - (2 if stopped else 1), 0)
         return replace(
             done, snapshots=snapshots, best=best, stopped=stopped, at=(*done.at, student.steps), curves=longer
         )

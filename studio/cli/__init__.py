@@ -2,6 +2,7 @@
 
 import typer
 
+from studio.cli.adapt import adapt
 from studio.cli.critic import classify
 from studio.cli.door import ManyValues, OneSentenceGroup
 from studio.cli.evaluate import evaluate
@@ -23,6 +24,7 @@ app = typer.Typer(
 for verb in (serve, models, sample, walk, invert, classify):
     app.command()(verb)
 app.command(cls=ManyValues)(stylize)
+app.command()(adapt)
 app.command(cls=ManyValues)(train)
 app.command(cls=ManyValues)(evaluate)
 app.command(cls=ManyValues)(study)

@@ -25,6 +25,7 @@ __all__ = [
     "encode_png",
     "open_image",
     "read_recipe",
+    "reflected",
     "save_png",
     "square",
     "tile",
@@ -97,3 +98,14 @@ def square(image: Image.Image, size: int) -> Image.Image:
     side = min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     return image.resize((size, size), Image.Resampling.LANCZOS, (left, top, left + side, top + side))
+
+
+def reflected(image: Image.Image, size: int) -> Image.Image:
+    """The whole image with a long side of `size` pixels (Lanczos), its edges reflected to fill size × size pixels."""
+    if size < 1:
+        raise InvalidRequest(f"A square of {size} pixels is too small; ask for at least 1.")
+    factor = size / max(image.size)
+    width, height = (max(1, min(size, round(side * factor))) for side in image.size)
+    pixels = np.array(image.resize((width, height), Image.Resampling.LANCZOS))
+    gaps = [((size - side) // 2, size - side - (size - side) // 2) for side in (height, width)]
+    return Image.fromarray(np.pad(pixels, [*gaps, *[(0, 0)] * (pixels.ndim - 2)], mode="symmetric"))

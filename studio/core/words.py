@@ -1,4 +1,4 @@
-"""Lists and weights as people type them: "1,2,3", "landscape,portrait", "landscape=0.7,seascape=0.3"."""
+"""Lists and weights as people type them ("1,2,3", "landscape=0.7,seascape=0.3"), and amounts as they read them."""
 
 from studio.core.errors import InvalidRequest
 
@@ -29,3 +29,8 @@ def weights(text: str) -> dict[str, float]:
         except ValueError:
             raise InvalidRequest(f"The weight of class {name!r} is {number[:40]!r}; it must be a number.") from None
     return result
+
+
+def amount(count: int, thing: str) -> str:
+    """ "1 step", "7 steps"."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"

@@ -1,5 +1,7 @@
 """The engine: every job that the page and the command line can ask for, as a generator of Progress."""
 
+from studio.engine.adapt_requests import AdaptRequest
+from studio.engine.adapted import Adaptation
 from studio.engine.engine import Engine
 from studio.engine.inverter import Inverted, InvertRequest
 from studio.engine.pictures import Pictures
@@ -20,6 +22,8 @@ from studio.engine.style_requests import Style, StylizeRequest
 from studio.engine.styled import RestoredStyle, Styled, Variants
 
 __all__ = [
+    "AdaptRequest",
+    "Adaptation",
     "Along",
     "ClassGrid",
     "ClassesRequest",

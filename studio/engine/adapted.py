@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -59,6 +60,25 @@ class Adaptation:
     def steps(self) -> int:
         """Steps really done."""
         return self.stages[-1].step
+
+    @property
+    def learned_from(self) -> tuple[str, ...]:
+        """References of the pictures that are learned from, in the order that a stage's nearest counts them."""
+        return tuple(verdict.reference for verdict in self.verdicts if verdict.used)
+
+    def summary(self) -> dict[str, Any]:
+        """What has come of it as plain JSON values, without pictures."""
+        measured = ("step", "seconds", "novelty", "copies", "diversity")
+        return {
+            "name": self.request.name,
+            "base": self.request.base,
+            "method": self.request.method,
+            "steps": self.steps,
+            "stopped": self.stopped,
+            "pictures": len(self.learned_from),
+            "kept": self.best,
+            "stages": [{name: round(getattr(stage, name), 4) for name in measured} for stage in self.stages],
+        }
 
     def sheet(self, stage: int | None = None) -> Image.Image:
         """Before above after, the same seeds."""

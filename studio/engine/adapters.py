@@ -52,21 +52,26 @@ class Adapters:
 
     def keep(self, model: str, name: str, overwrite: bool) -> ModelInfo:
         """Write an adapter into the artist's library under a name."""
+        file = self.place(name, overwrite)
+        data = self._adapter(model).contents()
+        with atomic_write(file) as temporary:
+            temporary.write_bytes(data)
+        return self._library.info(name)
+
+    def place(self, name: str, overwrite: bool) -> Path:
+        """The file that keep writes. Raises InvalidRequest for a name that it refuses."""
         if self._settings.profile == "public":
             raise InvalidRequest("This studio is shared, so its library takes in nothing; download the adapter.")
         if not _NAME.fullmatch(name):
             raise InvalidRequest(
                 f"{name!r:.40} cannot be a model's name; use 1 to 60 letters, digits, spaces, dots and hyphens."
             )
-        found, file = self._adapter(model), f"{name}{SUFFIX}"
+        file = f"{name}{SUFFIX}"
         if (self._settings.checkpoints / file).exists():
             raise InvalidRequest(f"{name!r} is the name of a model that comes with the studio; choose another.")
         if (self._settings.models / file).exists() and not overwrite:
             raise InvalidRequest(f"There is a model called {name!r} already; choose another name, or overwrite it.")
-        data = found.contents()
-        with atomic_write(self._settings.models / file) as temporary:
-            temporary.write_bytes(data)
-        return self._library.info(name)
+        return self._settings.models / file
 
     def export(self, model: str) -> bytes:
         """The file of an adapter."""

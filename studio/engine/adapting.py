@@ -1,5 +1,6 @@
 """Adaptation as the engine's job: base and method chosen, one step a turn, and an adapter at the end."""
 
+import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -33,6 +34,8 @@ Job = Generator[Progress[T], None, None]
 BASE = "meta"  # the base that is adapted where none is named
 LEARNER = "learner"
 PROBE = 0.12  # of the budget, for choosing base and method
+LONGEST_PROBE = 15.0  # seconds
+TRYING = "Finding out which learner suits these pictures."
 
 
 class Adapting:
@@ -61,6 +64,11 @@ class Adapting:
         found = [name for name in self._library.paths() if self._usable(name)]
         return tuple(sorted(found, key=lambda name: name != BASE))
 
+    @property
+    def ready(self) -> bool:
+        """Whether there is a base, and a learner to start from."""
+        return bool(self.bases()) and self._library.part(f"{BASE}-{LEARNER}") is not None
+
     def _usable(self, name: str) -> bool:
         try:
             opened = self._library.open(name)
@@ -75,11 +83,17 @@ class Adapting:
             raise CheckpointError(
                 f"Adaptation needs a base with classes, such as {BASE}.safetensors; train one with: studio train sets."
             )
-        found = []
+        found: list[tuple[str, Any, str]] = []
+        taken = 0  # bases that have a class of this name
         for name in names:
             opened = self._library.open(name)
             if opened.base is not None or opened.checkpoint.kind != "gan" or not opened.classes:
                 raise InvalidRequest(f"{opened.name!r} cannot be adapted; choose one of: {', '.join(self.bases())}.")
+            if request.name in opened.classes:
+                taken += 1
+                if request.base == AUTO:
+                    continue
+                raise InvalidRequest(f"{opened.name!r} has a class called {request.name!r} already; choose a new name.")
             learned = self._learner(opened.checkpoint) is not None
             if request.method != AUTO:
                 if METHODS[request.method].student.embedding == "set" and not learned:
@@ -94,6 +108,8 @@ class Adapting:
                 found += [
                     (opened.name, opened, method) for method in (("meta", "finetune") if learned else ("finetune",))
                 ]
+        if taken == len(names):
+            raise InvalidRequest(f"Every base has a class called {request.name!r} already; choose a new name.")
         if not found:
             raise CheckpointError(f"Method {request.method!r} needs a base with its learner, and there is none here.")
         return found[:1] if request.method != AUTO and request.base == AUTO else found
@@ -115,28 +131,47 @@ class Adapting:
     def _adapt(
         self, request: AdaptRequest, offered: Offered, candidates: list[tuple[str, Any, str]]
     ) -> Job[Adaptation]:
+        began = time.monotonic()
         loaded = [self._step(self._load, *candidate) for candidate in candidates]
         features = self._step(self._lite0)
         autocast, budget = self._step(self._autocast), Budget(request.budget, request.steps)
         chosen: Candidate = loaded[0]
         if len(loaded) > 1:
-            probing = choose(loaded, features, offered.pictures, request.seed, PROBE * request.budget, autocast)
-            for tried in self._each(probing):
+            # What the likeliest one paints before any step is there at once; the trial takes a while.
+            for progress in self._run(request, offered, chosen, Budget(request.budget, 0), features, autocast):
+                yield Progress(0, None, progress.metrics, progress.preview, note=TRYING)
+            seconds = min(PROBE * request.budget, LONGEST_PROBE)
+            for tried in self._each(choose(loaded, features, offered.pictures, request.seed, seconds, autocast)):
                 chosen = tried.result or chosen
-                yield Progress(0, None, tried.metrics, note="Finding out which learner suits these pictures.")
-            budget = replace(budget, seconds=(1 - PROBE) * budget.seconds)
+                yield Progress(0, None, tried.metrics, note=TRYING)
+            left = request.budget - (time.monotonic() - began)
+            budget = replace(budget, seconds=max(left, request.budget / 2))
+        for progress in self._run(request, offered, chosen, budget, features, autocast):
+            done = progress.result
+            if done is None:
+                yield progress
+                continue
+            done = replace(done, reference=self._step(self.pick, done, done.best))
+            yield replace(progress, preview=done, result=done)
+
+    def _run(
+        self,
+        request: AdaptRequest,
+        offered: Offered,
+        chosen: Candidate,
+        budget: Budget,
+        features: nn.Module,
+        autocast: Callable[[], AbstractContextManager[object]],
+    ) -> Iterator[Progress[Adaptation]]:
+        """The job of one candidate, its Adapted as people see it."""
         request = request.model_copy(update={"base": chosen.name, "method": chosen.method.name})
-        task = (chosen.base, chosen.learner, features, offered.pictures, chosen.method)
         work = Work(chosen.base, chosen.name, self._sha(chosen.name), _nothing(), small(offered, request))
+        task = (chosen.base, chosen.learner, features, offered.pictures, chosen.method)
         for progress in self._each(job.adapt(*task, budget, request.seed, autocast)):
             seen = progress.result or progress.preview
-            shown = None
-            if seen is not None:
-                shown = adaptation(request, offered, replace(work, adapted=seen))
-            done = None
-            if progress.result is not None and shown is not None:
-                done = replace(shown, reference=self._step(self.pick, shown, shown.best))
-            yield Progress(progress.step, progress.total, progress.metrics, done or shown, done, progress.note)
+            shown = None if seen is None else adaptation(request, offered, replace(work, adapted=seen))
+            done = None if progress.result is None else shown
+            yield Progress(progress.step, progress.total, progress.metrics, shown, done, progress.note)
 
     def pick(self, adaptation: Adaptation, index: int) -> str:
         """As Engine.pick."""

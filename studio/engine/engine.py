@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from PIL import Image
 
 from studio.core.decode import Source
+from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress, result_of
 from studio.engine import critic, recipes
 from studio.engine.adapt_requests import AdaptRequest
@@ -186,12 +187,20 @@ class Engine:
         pictures: what the request's references name. metrics: the losses, seconds and seconds_left. The result's
         reference is an adapter's, held in memory (see hold), and stands for a model's name wherever one does.
         """
+        if request.budget > self.settings.max_adapt_seconds:
+            most = self.settings.max_adapt_seconds
+            raise InvalidRequest(f"An adaptation may take at most {most} seconds here; got {request.budget:g}.")
         return self._adapting.adapt(request, pictures)
 
     def pick(self, adaptation: Adaptation, stage: int) -> str:
         """The adapter of another stage of an adaptation, held in memory. → its reference."""
         reference: str = self._machine.whole(self._adapting.pick, adaptation, stage)
         return reference
+
+    @property
+    def can_adapt(self) -> bool:
+        """Whether there is a model that can be adapted, and a learner to start from."""
+        return self._adapting.ready
 
     def bases(self) -> tuple[str, ...]:
         """The models that can be adapted, the one that was trained for it first."""
@@ -215,6 +224,10 @@ class Engine:
     def keep(self, model: str, name: str, overwrite: bool = False) -> ModelInfo:
         """Write an adapter, named or held, into the artist's library under a name."""
         return self._adapters.keep(model, name, overwrite)
+
+    def place(self, name: str, overwrite: bool = False) -> Path:
+        """The file that keep would write. Raises InvalidRequest for a name that it would refuse."""
+        return self._adapters.place(name, overwrite)
 
     def export(self, model: str) -> bytes:
         """The file of an adapter, named or held."""

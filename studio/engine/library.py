@@ -201,6 +201,6 @@ def _stamp(path: Path) -> _Stamp | None:
 
 def _card(path: Path) -> str | None:
     """The text of the card beside a checkpoint, at most MAX_CARD bytes of it."""
-    with suppress(OSError), path.with_suffix(".md").open("rb") as file:
+    with suppress(OSError, ValueError), path.with_suffix(".md").open("rb") as file:  # no path in memory
         return file.read(MAX_CARD).decode("utf-8", errors="replace")
     return None

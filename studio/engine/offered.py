@@ -1,6 +1,6 @@
 """The pictures that an artist offers to be learned from: looked at one by one, and brought to one size."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from studio.adapt.job import FEWEST, MOST
 from studio.core.errors import InvalidRequest
-from studio.core.images import square, to_tensor
+from studio.core.images import reflected, square, to_tensor
 from studio.engine.adapt_requests import AdaptRequest
 from studio.engine.adapted import Verdict
 from studio.engine.pictures import opaque, wanted
@@ -18,6 +18,8 @@ from studio.models.adapter import MAX_PICTURES, AdapterConfig
 
 SMALLEST = 64  # px, short side of a picture that is learned from
 FLAT = 2.0  # grey levels of deviation under which a picture shows nothing
+TINY = 16  # px, the side at which pictures are compared
+ALIKE = 1.0  # grey levels of mean difference under which two files show the same picture
 
 
 @dataclass(frozen=True)
@@ -30,31 +32,40 @@ class Offered:
 
 def offer(request: AdaptRequest, pictures: Mapping[str, Image.Image], side: int) -> Offered:
     """Look the pictures up, leave out what cannot be learned from, and bound their number. Raises InvalidRequest."""
-    used: dict[str, Tensor] = {}
-    verdicts = []
-    for name in request.pictures:
-        image = opaque(wanted(pictures, name, "uploaded"))
-        text = unfit(image, name in used)
-        if not text and len(used) == MOST:
-            text = f"Left out: at most {MOST} pictures are learned from."
-        if not text:
-            used[name] = to_tensor(square(image, side)).add(1).mul(127.5).round().to(torch.uint8)
-        verdicts.append(Verdict(name, text, not text))
+    verdicts = judged(request.pictures, pictures)
+    used = [verdict.reference for verdict in verdicts if verdict.used]
     if len(used) < FEWEST:
         left_out = len(verdicts) - len(used)
         reason = f" ({left_out} left out: {next(v.text for v in verdicts if v.text)[:60]})" if left_out else ""
         raise InvalidRequest(f"Adaptation needs at least {FEWEST} different pictures; got {len(used)}{reason}.")
-    return Offered(torch.stack(list(used.values())), tuple(verdicts))
+    fit = square if request.crop == "square" else reflected
+    tensors = [to_tensor(fit(opaque(wanted(pictures, name, "uploaded")), side)) for name in used]
+    return Offered(torch.stack(tensors).add(1).mul(127.5).round().to(torch.uint8), verdicts)
 
 
-def unfit(image: Image.Image, known: bool) -> str:
-    """Why a picture is left out, or ""."""
-    if known:
+def judged(names: Sequence[str], pictures: Mapping[str, Image.Image]) -> tuple[Verdict, ...]:
+    """What is to be said of each picture; the first MOST that can be learned from are used."""
+    used: dict[str, Tensor] = {}
+    verdicts = []
+    for name in names:
+        image = opaque(wanted(pictures, name, "uploaded"))
+        tiny = to_tensor(image.resize((TINY, TINY), Image.Resampling.BOX)).mul(127.5)
+        text = unfit(image, tiny, used.values())
+        if not text and len(used) == MOST:
+            text = f"Left out: at most {MOST} pictures are learned from."
+        if not text:
+            used[name] = tiny
+        verdicts.append(Verdict(name, text, not text))
+    return tuple(verdicts)
+
+
+def unfit(image: Image.Image, tiny: Tensor, others: Iterable[Tensor]) -> str:
+    """Why a picture is left out, or "". tiny: (3,TINY,TINY) in grey levels, of it and of those already taken."""
+    if any(float((tiny - other).abs().mean()) < ALIKE for other in others):
         return "Left out: it is the same as another one."
     if min(image.size) < SMALLEST:
         return f"Left out: {image.width}x{image.height} is too small; {SMALLEST} px a side are needed."
-    deviation = float(to_tensor(image.resize((32, 32))).mul(127.5).std())
-    return "Left out: it shows one flat colour." if deviation < FLAT else ""
+    return "Left out: it shows one flat colour." if float(tiny.std(dim=(1, 2)).max()) < FLAT else ""
 
 
 def small(offered: Offered, request: AdaptRequest) -> Tensor | None:

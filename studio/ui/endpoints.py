@@ -1,4 +1,4 @@
-"""What other programs may call, with gradio_client or over HTTP: /models, /sample, /walk, /classes, /stylize.
+"""What other programs may call, with gradio_client or over HTTP: /models, /sample, /walk, /classes, /stylize, /adapt.
 
 The parameters are named as on the command line. Values reach the engine as they are sent, and it validates them.
 """
@@ -17,7 +17,7 @@ from studio.core import words
 from studio.core.errors import StudioError
 from studio.core.images import save_png
 from studio.engine import ClassesRequest, Engine, SampleRequest, WalkRequest
-from studio.ui import style_endpoint
+from studio.ui import adapt_endpoint, style_endpoint
 from studio.ui.film import cache_folder
 from studio.ui.handlers import STUMBLED, Raw, notice
 
@@ -36,6 +36,7 @@ SCHEMAS: Mapping[str, dict[str, Any]] = {
     "format": {"type": "string", "enum": ["mp4", "gif"]},
     "loop": {"type": "boolean"},
     **style_endpoint.SCHEMAS,
+    **adapt_endpoint.SCHEMAS,
 }
 API: dict[str, Any] = {"concurrency_id": "api", "concurrency_limit": 2}
 _log = logging.getLogger(__name__)
@@ -48,6 +49,8 @@ def publish(engine: Engine) -> None:
         _endpoint("sample", _sample(engine), gr.File(file_count="multiple", label="Pictures"))
         _endpoint("walk", _walk(engine), gr.File(label="Film"))
         _endpoint("classes", _classes(engine), gr.File(label="Sheet"))
+        made = [gr.File(label="Before and after"), gr.File(label="Adapter"), gr.JSON(label="Summary")]
+        _endpoint("adapt", adapt_endpoint.adapt(engine, _folder), made, adapt_endpoint.FILES)
         _endpoint("stylize", style_endpoint.stylize(engine, _folder), gr.File(label="Picture"), style_endpoint.FILES)
 
 

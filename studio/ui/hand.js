@@ -34,14 +34,14 @@ document.addEventListener("drop", (event) => {
   give(event.target.closest?.("[data-drop]")?.dataset.drop ?? "page", [...event.dataTransfer.files]);
 }, true);
 // Where files go that are dropped or pasted: a photo and styles to their places, a PNG to be restored from.
-const fields = { page: "Drop or open a PNG", photo: "Choose a photo", style: "Add style pictures" };
+const fields = { page: "Drop or open a PNG", photo: "Choose a photo", style: "Add style pictures", own: "Add your pictures" };
 const styling = () => Boolean(document.querySelector(".photo")?.offsetParent);
 const give = (place, files) => {
   if (!files.length) return;
   const photo = place === "page" && styling() && files[0].type !== "image/png";
   const field = document.querySelector(`input[data-testid="${fields[photo ? "photo" : place]}-upload-button"]`);
   const held = new DataTransfer();
-  (place === "style" ? files : files.slice(0, 1)).forEach((file) => held.items.add(file));
+  (["style", "own"].includes(place) ? files : files.slice(0, 1)).forEach((file) => held.items.add(file));
   field.files = held.files;
   field.dispatchEvent(new Event("change", { bubbles: true }));
 };

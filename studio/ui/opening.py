@@ -1,13 +1,14 @@
 """What concerns all tabs: the choice of the model, and a picture that is dropped on the page."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
 from PIL import Image
 
-from studio.core.errors import InvalidRequest
+from studio.core.errors import InvalidRequest, StudioError
 from studio.core.images import read_recipe
 from studio.engine import ClassesRequest, Engine, ModelInfo, Picture, RestoredStyle, SampleRequest, Seeded
 from studio.ui import pictures, shelf
@@ -38,19 +39,28 @@ class OpeningJobs:
     classes: ClassesJobs
     style: StyleOpening
 
-    def look(self, model: str | None) -> Iterator[View]:
+    def look(self, model: str | None, held: Sequence[str]) -> Iterator[View]:
         """What lies on the shelf now: when the page opens, and when asked to look again."""
         models = self.engine.models()
-        names = shelf.usable(models)
+        choices = self.choices(held, models)
+        names = [name for _, name in choices]
         chosen = model if model in names else shelf.best(models)
         view: View = {
-            "model": gr.Dropdown(choices=names, value=chosen),
+            "model": gr.Dropdown(choices=choices, value=chosen),
             "broken": shelf.broken(models),
             "empty": "" if names else shelf.empty(self.engine.settings),
         }
         if chosen is not None and chosen != model:
             view |= _about(next(info for info in models if info.name == chosen))
         yield view
+
+    def choices(self, held: Sequence[str], models: Sequence[ModelInfo] | None = None) -> list[tuple[str, str]]:
+        """What the list of models offers to a session that holds some adapters, as far as they are held still."""
+        own = []
+        for reference in held:
+            with suppress(StudioError):
+                own.append(self.engine.info(reference))
+        return shelf.choices(self.engine.models() if models is None else models, own)
 
     def choose(
         self,
@@ -66,13 +76,14 @@ class OpeningJobs:
         """Another model, and its wall of the same seeds. What lay on the table stays with the one before."""
         if model == previous:  # a click in a list is told twice
             return
-        view = self._switch(model, previous, tables, strip, recent)
+        view = self.switch(model, previous, tables, strip, recent)
         yield view
         yield from self.explore.repaint(model, seed, count, truncation, 1.0, shelf.ANY, None, view["recent"])
 
-    def _switch(
+    def switch(
         self, model: Raw, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
     ) -> View:
+        """What the page shows of another model; what lay on the table stays with the one before."""
         view = _about(self.engine.info(model))
         if model == previous:
             return view
@@ -91,6 +102,7 @@ class OpeningJobs:
         recent: Cards,
         style_masters: Mapping[str, Image.Image],
         style_own: Sequence[str],
+        held: Sequence[str],
     ) -> Iterator[View]:
         """A picture is dropped: its model, its seed and every setting come back. In the Style tab, a plain picture
         becomes the photo."""
@@ -102,12 +114,12 @@ class OpeningJobs:
             return
         if recipe is None:
             raise InvalidRequest("This PNG carries no recipe; only pictures saved with their recipe can be restored.")
-        restored = self.engine.restore(recipe, held=[previous] if previous else [])
+        restored = self.engine.restore(recipe, held=[*held, *([previous] if previous else [])])
         if isinstance(restored, RestoredStyle):
             yield {"tabs": gr.Tabs(selected=STYLE)}
             yield from self.style.restore(desk, restored, dropped, style_masters, style_own)
             return
-        head = self._switch(restored.request.model, previous, tables, strip, recent)
+        head = self.switch(restored.request.model, previous, tables, strip, recent)
         head |= {"model": restored.request.model, "status": status(restored.notice or "Restored")}
         if isinstance(restored.request, ClassesRequest):
             yield from self._to_classes(restored.request, restored.picture, head)

@@ -20,6 +20,12 @@ def letter(name: str, image: Image.Image, recipe: Mapping[str, Any] | None) -> d
     return {"name": file_name(name), "href": f"data:image/png;base64,{data}", "stamp": secrets.token_hex(4)}
 
 
+def packet(name: str, data: bytes) -> dict[str, str]:
+    """As letter, of a file that is no picture; for those of a few megabytes."""
+    address = f"data:application/octet-stream;base64,{base64.b64encode(data).decode()}"
+    return {"name": file_name(name), "href": address, "stamp": secrets.token_hex(4)}
+
+
 def parcel(name: str, image: Image.Image, recipe: Mapping[str, Any] | None) -> dict[str, str]:
     """As letter, by way of a file among those that gradio serves and clears by their age: for large pictures."""
     file = Path(tempfile.mkdtemp(prefix="parcel-", dir=cache_folder())) / "picture.png"

@@ -17,6 +17,11 @@ def usable(models: Sequence[ModelInfo]) -> list[str]:
     return [info.name for info in models if info.error is None]
 
 
+def choices(models: Sequence[ModelInfo], held: Sequence[ModelInfo] = ()) -> list[tuple[str, str]]:
+    """What the list of models offers, as (label, value): first the session's own adapters, which no one else sees."""
+    return [*((f"{info.title} · not kept", info.name) for info in held), *((name, name) for name in usable(models))]
+
+
 def best(models: Sequence[ModelInfo]) -> str | None:
     """The model that the page opens with: no adapter where there is another, the largest pictures, the most classes."""
     able = [info for info in models if info.error is None]

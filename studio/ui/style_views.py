@@ -7,12 +7,12 @@ from typing import Any
 from PIL import Image
 
 from studio.engine import Styled
+from studio.ui import curves as drawing
 from studio.ui.pictures import data_uri
 
 THUMB = 96  # px, of a style in the palette
 SHOWN = 1024  # px, long side of a picture on the stage
 CURVES = {"total": "Total", "style": "Style", "content": "Content"}
-WIDTH, HEIGHT = 300, 90  # of the drawing of the curves
 
 STAGE = (
     '<figure class="compare" hidden><div class="frame"><img class="after" alt="" draggable="false">'
@@ -104,24 +104,7 @@ def brush(image: Image.Image | None, mask: str | None = None) -> dict[str, Any]:
 
 def curves(lines: Mapping[str, Sequence[float]]) -> str:
     """The losses at each step, on a scale from 0 to the largest of each, as a small drawing."""
-    drawn = [(name, values) for name in CURVES if len(values := lines.get(name, ())) > 1]
-    if not drawn:
-        return ""
-    paths = "".join(f'<polyline class="{name}" points="{_points(values)}"/>' for name, values in drawn)
-    keys = "".join(f'<li class="{name}">{CURVES[name]} {values[-1]:.3g}</li>' for name, values in drawn)
-    words = ", ".join(f"{CURVES[name].lower()} from {values[0]:.3g} to {values[-1]:.3g}" for name, values in drawn)
-    return (
-        f'<figure class="curves"><svg viewBox="0 0 {WIDTH} {HEIGHT}" preserveAspectRatio="none" role="img" '
-        f'aria-label="Losses: {words}">{paths}</svg><ul>{keys}</ul></figure>'
-    )
-
-
-def _points(values: Sequence[float]) -> str:
-    top = max(values) or 1.0
-    step = WIDTH / (len(values) - 1)
-    return " ".join(
-        f"{index * step:.1f},{HEIGHT - 2 - (HEIGHT - 4) * value / top:.1f}" for index, value in enumerate(values)
-    )
+    return drawing.curves(lines, CURVES, "Losses")
 
 
 def sheet(names: Iterable[str], styled: Sequence[Styled], total: int) -> str:

@@ -20,7 +20,7 @@ def client(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
 
 def test_only_the_endpoints_are_public(client: Client) -> None:
     described: dict[str, Any] = client.view_api(return_format="dict")  # type: ignore[assignment]
-    assert set(described["named_endpoints"]) == {"/models", "/sample", "/walk", "/classes", "/stylize"}
+    assert set(described["named_endpoints"]) == {"/models", "/sample", "/walk", "/classes", "/stylize", "/adapt"}
     assert described["unnamed_endpoints"] == {}
 
 
@@ -43,6 +43,7 @@ def test_parameters_are_named_as_on_the_command_line(client: Client) -> None:
         "loop",
         "adaptation",
     ]
+    assert names["/adapt"] == ["pictures", "base", "name", "method", "budget", "steps", "seed", "crop"]
 
 
 def test_models_lists_those_that_work_and_says_why_another_does_not(client: Client) -> None:
