@@ -1,7 +1,7 @@
 """The job: its clock, its snapshots, and why it ends."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from studio.adapt import job
 from studio.adapt.choose import Candidate, choose
 from studio.adapt.job import Adapted, Budget, adapt, schedule, tuned_state
 from studio.adapt.methods import METHODS, Method
-from studio.adapt.student import StudentConfig, synthesise
+from studio.adapt.student import Student, StudentConfig, synthesise
 from studio.adapt.watch import Watch, Watched
 from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress
@@ -44,20 +44,31 @@ def run(
     return list(adapt(base, learner, ToyLite0(), own, method, budget, seed, clock=clock or Clock(0.0)))
 
 
+def steps(items: list[Progress[Adapted]]) -> list[int]:
+    """Step numbers in order; the parts of a look repeat one."""
+    return list(dict.fromkeys(item.step for item in items))
+
+
+def a_second_a_step(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    step = Student.step
+
+    def timed(student: Student) -> Mapping[str, float]:
+        clock.now += 1.0
+        return step(student)
+
+    monkeypatch.setattr(Student, "step", timed)
+
+
 def test_looks_come_early_and_then_evenly() -> None:
     assert schedule(80.0) == pytest.approx([2.4, 8.0, 10, 20, 30, 40, 50, 60, 70])
 
 
-def test_the_guard_ends_the_job_with_the_reserve_left() -> None:
+def test_the_guard_ends_the_job_with_the_reserve_left(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = Clock(0.0)
-    items: list[Progress[Adapted]] = []
-    base, learner = tiny()
-    jobs = adapt(base, learner, ToyLite0(), grainy((220, 40, 40), 5, 1), QUICK, Budget(10.0), clock=clock)
-    for item in jobs:
-        items.append(item)
-        clock.now += 1.0  # the reading that follows the next step
+    a_second_a_step(clock, monkeypatch)
+    items = run(Budget(10.0), clock=clock)
     # after step k the clock reads k; 10 s less the reserve of 0.4 s are over at the tenth
-    assert [item.step for item in items] == list(range(11))
+    assert steps(items) == list(range(11))
     assert items[-1].result is not None
     assert items[-1].metrics["seconds_left"] == pytest.approx(0.0)
     assert all(item.result is None for item in items[:-1])
@@ -68,7 +79,8 @@ def test_the_guard_ends_the_job_with_the_reserve_left() -> None:
 
 def test_a_limit_of_steps_ends_it_before_the_time() -> None:
     items = run(Budget(1000.0, steps=3))
-    assert [(item.step, item.total) for item in items] == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    assert steps(items) == [0, 1, 2, 3]
+    assert {item.total for item in items} == {3}
     done = items[-1].result
     assert done is not None
     assert (done.at, done.best, done.stopped) == ((0, 3), 1, "")
@@ -76,7 +88,8 @@ def test_a_limit_of_steps_ends_it_before_the_time() -> None:
 
 
 def test_embedding_alone_is_there_at_once() -> None:
-    (item,) = run(Budget(60.0), METHODS["embed"])
+    *parts, item = run(Budget(60.0), METHODS["embed"])
+    assert {part.step for part in parts} <= {0}
     assert item.result is not None
     assert item.result.kept.step == 0
     assert not item.result.kept.tuned
@@ -120,12 +133,10 @@ def test_it_stops_with_a_reason_and_keeps_the_snapshot_before(
     fine = Watched(1.0, 0.0, None, 1.0, (0,))
     looks = iter([fine, fine, seen])
     monkeypatch.setattr(Watch, "look", lambda self, samples: next(looks))
-    clock, items = Clock(0.0), []
-    base, learner = tiny()
-    for item in adapt(base, learner, ToyLite0(), grainy((9, 9, 9), 4, 1), QUICK, Budget(10.0), clock=clock):
-        items.append(item)
-        clock.now += 1.0
-    assert [item.step for item in items] == [0, 1, 2]
+    clock = Clock(0.0)
+    a_second_a_step(clock, monkeypatch)
+    items = run(Budget(10.0), clock=clock, pictures=grainy((9, 9, 9), 4, 1))
+    assert steps(items) == [0, 1, 2]
     assert items[-1].note == reason
     done = items[-1].result
     assert done is not None
