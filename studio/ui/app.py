@@ -11,7 +11,7 @@ import gradio as gr
 from studio.core.errors import InvalidRequest
 from studio.engine import Engine
 from studio.settings import Settings
-from studio.ui import classes, endpoints, explore, style
+from studio.ui import classes, endpoints, explore, lab, style
 from studio.ui.assets import favicon, script, style_sheet
 from studio.ui.classes_jobs import ClassesJobs
 from studio.ui.explore_jobs import ExploreJobs
@@ -44,6 +44,8 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
                 parts |= classes.layout(settings)
             with gr.Tab("Style", id=STYLE, render_children=True) as parts["style_tab"]:
                 parts |= style.layout(engine, settings)
+            with gr.Tab("Lab", id=lab.LAB, render_children=True) as parts["lab_tab"]:
+                parts |= lab.layout(engine, settings)
         _wire(page, parts, engine)
         endpoints.publish(engine)
     page.queue(max_size=MAX_QUEUE[settings.profile], api_open=True)
@@ -98,6 +100,7 @@ def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
     opening = OpeningJobs(engine, seeing, mixing, arriving)
     long = explore.wire(parts, seeing, films) + classes.wire(parts, mixing, films) + style.wire(parts, stylising)
     style.wire_arrivals(parts, arriving)
+    long += lab.wire(parts, engine, opening, ABOUT)
     for trigger in (page.load, parts["look"].click):
         looked = connect(trigger, opening.look, parts, f"model broken empty {ABOUT}")
         long.append(connect(looked.success, seeing.first, parts, explore.PAINTED, **explore.WALL))
@@ -112,7 +115,8 @@ def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
     ]
     for tab, room in ((parts["explore_tab"], EXPLORE), (parts["class_tab"], CLASSES), (parts["style_tab"], STYLE)):
         connect(tab.select, opening.entering(room), parts, "room")
-    for stop in (parts["stop"], parts["class_stop"], parts["style_stop"]):
+    connect(parts["lab_tab"].select, opening.entering(lab.LAB), parts, "room")
+    for stop in (parts["stop"], parts["class_stop"], parts["style_stop"], parts["find_stop"]):
         stop.click(None, cancels=long, api_visibility="private")
 
 
@@ -120,7 +124,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     """What every start of the page has in common: the look, and what keeps it safe."""
     return {
         "theme": theme(),
-        "css_paths": [style_sheet()],
+        "css_paths": [style_sheet(), style_sheet("lab.css")],
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,

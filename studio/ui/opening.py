@@ -66,13 +66,14 @@ class OpeningJobs:
         """Another model, and its wall of the same seeds. What lay on the table stays with the one before."""
         if model == previous:  # a click in a list is told twice
             return
-        view = self._switch(model, previous, tables, strip, recent)
+        view = self.switch(model, previous, tables, strip, recent)
         yield view
         yield from self.explore.repaint(model, seed, count, truncation, 1.0, shelf.ANY, None, view["recent"])
 
-    def _switch(
+    def switch(
         self, model: Raw, previous: str | None, tables: Mapping[str, Table], strip: Cards, recent: Cards
     ) -> View:
+        """What the page shows of another model; what lay on the table stays with the one before."""
         view = _about(self.engine.info(model))
         if model == previous:
             return view
@@ -107,7 +108,7 @@ class OpeningJobs:
             yield {"tabs": gr.Tabs(selected=STYLE)}
             yield from self.style.restore(desk, restored, dropped, style_masters, style_own)
             return
-        head = self._switch(restored.request.model, previous, tables, strip, recent)
+        head = self.switch(restored.request.model, previous, tables, strip, recent)
         head |= {"model": restored.request.model, "status": status(restored.notice or "Restored")}
         if isinstance(restored.request, ClassesRequest):
             yield from self._to_classes(restored.request, restored.picture, head)
