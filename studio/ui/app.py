@@ -26,7 +26,7 @@ from studio.ui.theme import theme
 DAY = 24 * 3600  # seconds
 SESSIONS = {"local": 64, "public": 256}  # whose tables are kept
 MAX_QUEUE = {"local": 256, "public": 128}
-MAX_FILE = 16 << 20  # bytes
+MAX_FILE = {"local": 2 << 30, "public": 16 << 20}  # bytes; a zip of pictures to learn from is large
 NIGHT_BUTTON = '<button type="button" data-theme aria-label="Day or night" title="Day or night">◐</button>'
 
 
@@ -45,7 +45,7 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
             with gr.Tab("Style", id=STYLE, render_children=True) as parts["style_tab"]:
                 parts |= style.layout(engine, settings)
             with gr.Tab("Lab", id=lab.LAB, render_children=True) as parts["lab_tab"]:
-                parts |= lab.layout(engine, settings)
+                parts |= lab.layout(settings)
         _wire(page, parts, engine)
         endpoints.publish(engine)
     page.queue(max_size=MAX_QUEUE[settings.profile], api_open=True)
@@ -134,7 +134,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "enable_monitoring": False,
         "strict_cors": True,
         "allowed_paths": [],
-        "max_file_size": MAX_FILE,
+        "max_file_size": MAX_FILE[settings.profile],
         "state_session_capacity": SESSIONS[settings.profile],
         "favicon_path": favicon(),
     }

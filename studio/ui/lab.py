@@ -6,12 +6,13 @@ import gradio as gr
 
 from studio.engine import Engine
 from studio.settings import Settings
-from studio.ui import lab_find
+from studio.ui import lab_find, lab_studies, lab_train
 from studio.ui import lab_views as views
 from studio.ui.explore import picture_box
 from studio.ui.handlers import LIVE, WORK, Parts, connect
 from studio.ui.lab_find_jobs import FindJobs
 from studio.ui.lab_jobs import JUDGED, LAB, MAX_MODELS, TO_JUDGE, LabJobs
+from studio.ui.lab_train_jobs import TrainJobs
 from studio.ui.opening import OpeningJobs
 from studio.ui.style import PICTURES
 
@@ -20,7 +21,7 @@ PREFIX = "lab_"
 JUDGEMENT = "judged critic_view bars"
 
 
-def layout(engine: Engine, settings: Settings) -> dict[str, Any]:
+def layout(settings: Settings) -> dict[str, Any]:
     """The components of the tab, by name."""
     parts: dict[str, Any] = {}
     with gr.Tabs(selected="beside", elem_classes="benches") as parts["benches"]:
@@ -30,6 +31,11 @@ def layout(engine: Engine, settings: Settings) -> dict[str, Any]:
             parts |= _critic()
         with gr.Tab("Your picture", id="find", render_children=True):
             found = lab_find.layout(settings)
+        if settings.profile == "local":
+            with gr.Tab("Train", id="train", render_children=True):
+                found |= lab_train.layout()
+        with gr.Tab("Studies", id="studies", render_children=True):
+            found |= lab_studies.layout()
     return {**{f"{PREFIX}{name}": part for name, part in parts.items()}, **found}
 
 
@@ -78,7 +84,11 @@ def wire(parts: Parts, engine: Engine, opening: OpeningJobs, about: str) -> list
     jobs = LabJobs(engine)
     tab: dict[str, Any] = {"prefix": PREFIX}
     rows: dict[str, Any] = {**tab, "place": "lab_rows"}
-    connect(parts["lab_tab"].select, jobs.enter, parts, "models critic_none rows", **WORK, **rows)
+    arrivals = [parts["lab_tab"].select]
+    if engine.settings.profile == "local":
+        arrivals.append(lab_train.wire(parts, TrainJobs(engine), opening, about))
+    for arrival in arrivals:
+        connect(arrival, jobs.enter, parts, "models critic_none rows", **WORK, **rows)
     for name in ("models", "seed", "truncation", "count"):
         connect(parts[f"lab_{name}"].input, jobs.beside, parts, "rows", **LIVE, **rows)
     connect(parts["lab_dice_button"].click, jobs.dice, parts, "seed rows", **WORK, **rows)
@@ -88,4 +98,5 @@ def wire(parts: Parts, engine: Engine, opening: OpeningJobs, about: str) -> list
     connect(parts["lab_bars"].choose, jobs.look, parts, "critic_view bars", **judging)
     sent = " ".join(["tabs", "lab_benches", *(f"lab_{name}" for name in JUDGEMENT.split())])
     connect(parts["to_critic_button"].click, jobs.explored, parts, sent, **WORK, place="lab_critic")
-    return lab_find.wire(parts, FindJobs(engine, opening), about, engine.settings)
+    lab_studies.wire(parts, engine.settings)
+    return lab_find.wire(parts, FindJobs(engine, opening), about, engine.settings, arrivals)

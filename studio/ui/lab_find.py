@@ -1,5 +1,6 @@
 """The Lab's bench for a picture of one's own: its place in a model, and directions to move it along."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
@@ -67,11 +68,15 @@ def _slider(label: str) -> Any:
     return gr.Slider(-4, 4, 0, step=0.05, label=label, buttons=[], min_width=140)
 
 
-def wire(parts: Parts, jobs: FindJobs, about: str, settings: Settings) -> list[Any]:
-    """Connect the bench's events. about: what the page shows of another model. → the jobs that Stop and Esc end."""
+def wire(parts: Parts, jobs: FindJobs, about: str, settings: Settings, arrivals: Sequence[Any]) -> list[Any]:
+    """Connect the bench's events. → the jobs that Stop and Esc end.
+
+    about: what the page shows of another model. arrivals: the events after which there may be other models.
+    """
     tab: dict[str, Any] = {"prefix": PREFIX}
     stage: dict[str, Any] = {**WORK, **tab, "place": "find_stage"}
-    connect(parts["lab_tab"].select, jobs.enter, parts, "target more_class named", **WORK, **tab)
+    for arrival in arrivals:
+        connect(arrival, jobs.enter, parts, "target more_class named", **WORK, **tab)
     connect(parts["find_target"].input, jobs.choose, parts, f"subject found named status {SLIDERS}", **stage)
     connect(parts["find_file"].upload, jobs.take, parts, f"image {FOUND}", **stage)
     connect(parts["find_borrow_button"].click, jobs.borrow, parts, f"target named {FOUND}", **stage)

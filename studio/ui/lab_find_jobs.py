@@ -16,6 +16,7 @@ from studio.ui import pictures, shelf
 from studio.ui.explore_jobs import Cards
 from studio.ui.handlers import Raw, View, status
 from studio.ui.opening import EXPLORE, OpeningJobs, Table
+from studio.ui.style_views import reduced
 from studio.ui.table import there
 
 CHOOSE = "Choose your own picture"
@@ -52,7 +53,7 @@ class FindJobs:
     def take(self, file: str | None) -> Iterator[View]:
         """A picture is brought."""
         if file is not None:
-            image = views.reduced(open_image(Path(file)), 1024)
+            image = reduced(open_image(Path(file)), 1024)
             shown = views.pair([(image, "Your picture")], "Press Find to look for it in the model.", CHOOSE)
             yield {"image": image, "subject": None, "stage": shown, **_level(), "status": status()}
 

@@ -14,6 +14,7 @@ from studio.engine import Engine, Picture, SampleRequest
 from studio.ui import lab_views as views
 from studio.ui import pictures, shelf
 from studio.ui.handlers import Raw, View, roll
+from studio.ui.style_views import reduced
 from studio.ui.table import there
 
 LAB = "lab"
@@ -74,7 +75,7 @@ class LabJobs:
     def _judge(self, image: Image.Image, name: str) -> Iterator[View]:
         if not self.engine.can_classify:
             raise CheckpointError(without_critic_words())
-        small = views.reduced(image, 1024)
+        small = reduced(image, 1024)
         shares = self.engine.classify(small)
         yield {"judged": (small, name, shares), **self._seen(small, name, shares, next(iter(shares)))}
 

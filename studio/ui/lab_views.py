@@ -7,7 +7,7 @@ from html import escape
 from PIL import Image
 
 from studio.engine import ModelInfo, Sample
-from studio.ui.pictures import caption, data_uri
+from studio.ui.pictures import data_uri
 from studio.ui.style_views import reduced
 
 SHOWN = 640  # px, long side of a picture that is judged or found
@@ -43,8 +43,7 @@ def _row(info: ModelInfo, samples: Sequence[Sample]) -> str:
     measured = " · ".join(quality(info)) or "not measured yet"
     button = f'<button type="button" data-act="card" data-key="{name}" aria-label="Card of {name}">Card</button>'
     images = "".join(
-        f'<img src="{data_uri(sample.image)}" alt="Seed {sample.seed} by {name}" title="{escape(caption(sample.picture))}" '
-        'draggable="false">'
+        f'<img src="{data_uri(sample.image)}" alt="Seed {sample.seed} by {name}" draggable="false">'
         for sample in samples
     )
     return (
@@ -54,12 +53,15 @@ def _row(info: ModelInfo, samples: Sequence[Sample]) -> str:
 
 
 def card(info: ModelInfo) -> str:
-    """A model's card as Markdown that asks for nothing: no markup of its own, of pictures the words, and no link into
-    a folder that the page does not serve.
+    """A model's card as Markdown that asks for nothing."""
+    return harmless(info.card or f"# {info.name}\n\nThis model has no card.")
 
-    The page's Markdown is sanitised besides; a picture in it would still be fetched, from wherever the card says.
+
+def harmless(text: str) -> str:
+    """Markdown without markup of its own, of pictures the words, and without links into folders that are not served.
+
+    The page's Markdown is sanitised besides; a picture in it would still be fetched, from wherever the text says.
     """
-    text = info.card or f"# {info.name}\n\nThis model has no card."
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL).replace("<", "&lt;")
     text = re.sub(r"!\[([^\]]*)\](\([^)]*\)|\[[^\]]*\])?", r"*\1*", text).replace("![", "[")
     return re.sub(r"\[([^\]]*)\]\((?!https?://)[^)]*\)", r"\1", text)
