@@ -49,9 +49,8 @@ class Order:
         if not _NAME.fullmatch(self.name):
             raise InvalidRequest("A model's name must have 1 to 60 letters, digits, spaces or -_., and begin with one.")
         if not 1 <= self.seconds <= MAX_SECONDS:
-            raise InvalidRequest(
-                f"A run may take from 1 second to {MAX_SECONDS / 86400:.0f} days; got {self.seconds:g} s."
-            )
+            days = MAX_SECONDS / 86400
+            raise InvalidRequest(f"A run may take from 1 second to {days:.0f} days; got {self.seconds:g} seconds.")
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class LabJobs:
         names = shelf.usable(self.engine.models())
         kept = [name for name in models or () if name in names] or names[:2]
         yield {
-            "models": gr.Dropdown(choices=names, value=kept),
+            "models": gr.Dropdown(choices=names, value=kept, multiselect=True),
             "critic_none": "" if self.engine.can_classify else without_critic(),
         }
         yield from self.beside(kept, seed, count, truncation)

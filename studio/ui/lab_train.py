@@ -39,6 +39,7 @@ def _order() -> dict[str, Any]:
             "Or choose a zip of it", file_types=[".zip"], type="filepath", size="sm", elem_classes="to-photo"
         ),
         "recipe": gr.Dropdown([], label="Recipe", filterable=False),
+        "summary": gr.HTML(apply_default_css=False),
         "resolution": gr.Dropdown(
             [(f"{side} px", side) for side in RESOLUTIONS], value=64, label="Size of its pictures", filterable=False
         ),
@@ -55,7 +56,7 @@ def _order() -> dict[str, Any]:
 def wire(parts: Parts, jobs: TrainJobs, opening: OpeningJobs, about: str) -> Any:
     """Connect the bench's events. about: what the page shows of another model. → the event of a model that is new."""
     tab: dict[str, Any] = {"prefix": PREFIX}
-    activated = " ".join(ACTIVATED)
+    activated = " ".join(["summary", *ACTIVATED])
     connect(parts["lab_tab"].select, jobs.enter, parts, f"none recipe {activated} {LOOKED}", **WORK, **tab)
     connect(parts["train_timer"].tick, jobs.watch, parts, LOOKED, concurrency_id="watch", concurrency_limit=4, **tab)
     connect(parts["train_recipe"].input, jobs.choose, parts, activated, **WORK, **tab)

@@ -4,6 +4,7 @@ import functools
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +47,7 @@ class TrainJobs:
             return
         names = recipes()
         chosen = recipe if recipe in names else "dcgan"
-        choices = [(f"{name}: {summary}", name) for name, summary in names.items()]
-        yield {"recipe": gr.Dropdown(choices=choices, value=chosen), "none": "", **_activations(chosen)}
+        yield {"recipe": gr.Dropdown(choices=list(names), value=chosen), "none": "", **_activations(chosen)}
         yield {"timer": gr.Timer(active=True), **next(iter(self.watch(LAB, "", "", ())))}
 
     def choose(self, recipe: Raw) -> Iterator[View]:
@@ -176,7 +176,8 @@ def _has_activations(recipe: str) -> bool:
 
 def _activations(recipe: str) -> View:
     able = _has_activations(recipe)
-    return {name: gr.Dropdown(interactive=able, value=OWN) for name in ACTIVATED}
+    lists = {name: gr.Dropdown(choices=activation_choices(), interactive=able, value=OWN) for name in ACTIVATED}
+    return {**lists, "summary": f'<p class="quiet">{escape(recipes()[recipe])}</p>'}
 
 
 def activation_choices() -> list[tuple[str, str]]:

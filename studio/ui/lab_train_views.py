@@ -87,7 +87,7 @@ def live(state: RunState, grid: Image.Image | None) -> str:
     return (
         f'<figure class="run-live"><figcaption><b>{escape(state.order.name)}</b><span>{facts}</span>'
         f'<progress max="1" value="{share:.3f}" aria-label="Time trained of {escape(state.order.name)}"></progress>'
-        f"</figcaption>{picture}{curves(state.curves())}"
+        f'</figcaption><div class="sides"><div>{picture}</div>{curves(state.curves())}</div>'
         + (f'<ul class="run-notes">{notes}</ul>' if notes else "")
         + "</figure>"
     )
