@@ -7,13 +7,14 @@ import gradio as gr
 
 from studio.settings import Settings
 from studio.ui import lab_views as views
-from studio.ui.explore import PAINTED
+from studio.ui.explore import HANG, SHOW
 from studio.ui.handlers import LIVE, WORK, Parts, connect, status
 from studio.ui.lab_find_jobs import CHOOSE, KINDS, NONE, RANKS, TO_FIND, FindJobs
 from studio.ui.style import PICTURES
 
 PREFIX = "find_"
 SLIDERS = " ".join([*(f"along{index}" for index in range(RANKS)), "along_named"])
+MEANT = f"target subject ranked named found {SLIDERS}"
 FOUND = f"subject stage status {SLIDERS}"
 
 
@@ -45,7 +46,9 @@ def layout(settings: Settings) -> dict[str, Any]:
 def _directions(settings: Settings) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     gr.HTML("<h3>Directions</h3>", elem_classes="lab-head", apply_default_css=False)
-    parts["kind"] = gr.Radio([(words, name) for name, words in KINDS.items()], value="sefa", label="Found by")
+    parts["ranked"] = gr.Radio(
+        [(words, name) for name, words in KINDS.items()], value="sefa", label="Found by", elem_classes="late"
+    )
     with gr.Row(elem_classes="lab-grid"):
         for index in range(RANKS):
             parts[f"along{index}"] = _slider(f"Direction {index + 1}")
@@ -80,12 +83,13 @@ def wire(parts: Parts, jobs: FindJobs, about: str, settings: Settings, arrivals:
     connect(parts["find_target"].input, jobs.choose, parts, f"subject found named status {SLIDERS}", **stage)
     connect(parts["find_file"].upload, jobs.take, parts, f"image {FOUND}", **stage)
     connect(parts["find_borrow_button"].click, jobs.borrow, parts, f"target named {FOUND}", **stage)
-    for name in ("kind", "named", *SLIDERS.split()):
+    for name in ("ranked", "named", *SLIDERS.split()):
         connect(parts[f"find_{name}"].input, jobs.live, parts, "stage", **LIVE, **tab, place="find_stage")
     if settings.profile == "local":
         connect(parts["find_keep_button"].click, jobs.keep, parts, "found named status", **WORK, **tab)
-    arrived = f"model {about} tables tabs {PAINTED} strip strip_view".replace(" seed ", " ")
-    connect(parts["find_explore_button"].click, jobs.explore, parts, arrived, **WORK, **tab, place="wall")
+    ours = {name: parts[f"{PREFIX}{name}"] for name in MEANT.split()}  # what is shown belongs to Explore
+    arrived = " ".join(f"model {about} tables tabs {HANG} {SHOW} strip strip_view".split())
+    connect(parts["find_explore_button"].click, jobs.explore, {**parts, **ours}, arrived, **WORK, place="wall")
     connect(parts["find_stop"].click, jobs.stopped, parts, "status", **tab)
     return [
         connect(parts["find_search_button"].click, jobs.search, parts, FOUND, **stage),

@@ -97,7 +97,7 @@ class FindJobs:
         target: Raw,
         subject: Picture | None,
         truncation: Raw,
-        kind: Raw,
+        ranked: Raw,
         along0: Raw,
         along1: Raw,
         along2: Raw,
@@ -108,7 +108,7 @@ class FindJobs:
     ) -> Iterator[View]:
         """While a slider moves: the picture as it was, and moved."""
         base = _subject(subject)
-        picture = moved(base, kind, (along0, along1, along2, along3), named, along_named, found)
+        picture = moved(base, ranked, (along0, along1, along2, along3), named, along_named, found)
         sides = [(base, "As it was"), (picture, "Moved")] if picture != base else [(base, "As it is")]
         shown = [
             (self.engine.render(target, one, truncation=truncation).image, f"{words}, {pictures.caption(one)}")
@@ -127,11 +127,13 @@ class FindJobs:
             yield {"found": known, "named": self._named(target, known, name), "status": words}
 
     def keep(
-        self, target: Raw, kind: Raw, which: Raw, name: Raw, named: Raw, found: Mapping[str, Along]
+        self, target: Raw, ranked: Raw, which: Raw, name: Raw, named: Raw, found: Mapping[str, Along]
     ) -> Iterator[View]:
         """Name a direction and keep it with the model."""
         title = str(name or "").strip()
-        self.engine.keep_direction(target, title, _named_along(named, found) if which == NONE else _ranked(kind, which))
+        self.engine.keep_direction(
+            target, title, _named_along(named, found) if which == NONE else _along(ranked, which)
+        )
         known = {other: along for other, along in found.items() if other != title}
         yield {"found": known, "named": self._named(target, known, title), "status": status(f"Kept as {title}")}
 
@@ -140,7 +142,7 @@ class FindJobs:
         target: Raw,
         subject: Picture | None,
         truncation: Raw,
-        kind: Raw,
+        ranked: Raw,
         along0: Raw,
         along1: Raw,
         along2: Raw,
@@ -154,7 +156,7 @@ class FindJobs:
         recent: Cards,
     ) -> Iterator[View]:
         """The picture becomes the current one of Explore, among its neighbours."""
-        picture = moved(_subject(subject), kind, (along0, along1, along2, along3), named, along_named, found)
+        picture = moved(_subject(subject), ranked, (along0, along1, along2, along3), named, along_named, found)
         exploring = self.opening.explore
         card = exploring.card(target, picture, truncation, 1.0)
         head = self.opening.switch(target, previous, tables, strip, recent)
@@ -186,8 +188,8 @@ def _subject(subject: Picture | None) -> Picture:
     return subject
 
 
-def _ranked(kind: Raw, index: Raw) -> Along:
-    return Along(kind=kind, index=index)
+def _along(ranked: Raw, index: Raw) -> Along:
+    return Along(kind=ranked, index=index)
 
 
 def _named_along(named: Raw, found: Mapping[str, Along]) -> Along:
@@ -197,12 +199,12 @@ def _named_along(named: Raw, found: Mapping[str, Along]) -> Along:
 
 
 def moved(
-    picture: Picture, kind: Raw, amounts: Sequence[Raw], named: Raw, along_named: Raw, found: Mapping[str, Along]
+    picture: Picture, ranked: Raw, amounts: Sequence[Raw], named: Raw, along_named: Raw, found: Mapping[str, Along]
 ) -> Picture:
     """The picture moved along every direction whose slider is not at 0."""
     for index, amount in enumerate(amounts):
         if amount:
-            picture = Moved(moved=picture, along=_ranked(kind, index), amount=amount)
+            picture = Moved(moved=picture, along=_along(ranked, index), amount=amount)
     if along_named and named:
         picture = Moved(moved=picture, along=_named_along(named, found), amount=along_named)
     return picture

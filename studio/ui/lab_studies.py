@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,14 @@ def _plot(x: str, y: str, title: str) -> Any:
 def wire(parts: Parts, settings: Settings) -> None:
     """Connect the bench's events."""
     shown = " ".join(f"{name}_{kind}" for name in DOCUMENTS for kind in ("none", QUALITY, GRADIENT, "text"))
-    connect(parts["lab_tab"].select, entering(DOCS, settings.home / "studies"), parts, shown, **WORK, prefix=PREFIX)
+    connect(
+        parts["lab_tab"].select,
+        entering(DOCS, settings.home / "studies", settings.allow_paths),
+        parts,
+        shown,
+        **WORK,
+        prefix=PREFIX,
+    )
     for name in DOCUMENTS:
         for kind in (QUALITY, GRADIENT):
             plot = parts[f"{PREFIX}{name}_{kind}"]
@@ -59,14 +67,15 @@ def wire(parts: Parts, settings: Settings) -> None:
             connect(plot.double_click, whole(f"{name}_{kind}"), parts, f"{name}_{kind}", prefix=PREFIX)
 
 
-def entering(docs: Path, studies: Path) -> Callable[[], Iterator[View]]:
-    """A handler that shows what there is. docs: of the documents. studies: where each study's own folder lies."""
+def entering(docs: Path, studies: Path, paths: bool = True) -> Callable[[], Iterator[View]]:
+    """A handler that shows what there is. docs: of the documents. studies: where each study's own folder lies.
+    paths: whether that may be told."""
 
     def enter() -> Iterator[View]:
         view: View = {}
         for name, document in DOCUMENTS.items():
             text, records = _text(docs / document), _records(studies / name)
-            view[f"{name}_none"] = "" if text or records else absent(name, studies)
+            view[f"{name}_none"] = "" if text or records else absent(name, str(studies / name) if paths else "STUDY")
             view[f"{name}_text"] = harmless(text)
             for kind, rows in ((QUALITY, qualities(records)), (GRADIENT, gradients(records))):
                 frame = pd.DataFrame(rows) if rows else None
@@ -76,9 +85,9 @@ def entering(docs: Path, studies: Path) -> Callable[[], Iterator[View]]:
     return enter
 
 
-def absent(name: str, studies: Path) -> str:
+def absent(name: str, folder: str) -> str:
     """The command that makes a study, as a sentence."""
-    command = f"studio study {name} --data PICTURES --test-data OTHERS --out {studies / name} --report docs"
+    command = f"studio study {name} --data PICTURES --test-data OTHERS --out {escape(folder)} --report docs"
     return f'<p class="quiet">Not run yet; this command makes it: <code>{command}</code></p>'
 
 

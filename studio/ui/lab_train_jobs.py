@@ -48,7 +48,7 @@ class TrainJobs:
         names = recipes()
         chosen = recipe if recipe in names else "dcgan"
         yield {"recipe": gr.Dropdown(choices=list(names), value=chosen), "none": "", **_activations(chosen)}
-        yield {"timer": gr.Timer(active=True), **next(iter(self.watch(LAB, "", "", ())))}
+        yield {"timer": gr.Timer(active=True), **next(iter(self.watch(LAB, "", "", None)))}
 
     def choose(self, recipe: Raw) -> Iterator[View]:
         """Another recipe: whether activations can be chosen for it."""
@@ -122,7 +122,7 @@ class TrainJobs:
         self.runs.forget(str(event.get("key")))
         yield self._listed()
 
-    def watch(self, room: str, listed: str, lively: str, finished: tuple[str, ...]) -> Iterator[View]:
+    def watch(self, room: str, listed: str, lively: str, finished: Raw) -> Iterator[View]:
         """A tick of the clock: what has changed, and nothing that has not, so that the keyboard's focus stays."""
         if room != LAB:
             yield {"timer": gr.Timer(active=False)}
@@ -134,7 +134,7 @@ class TrainJobs:
             view |= {"list": rows, "listed": rows}
         if (live := self._live(all_states)) != lively:
             view |= {"live": live, "lively": live}
-        done = tuple(state.key for state in all_states if state.stage == states.DONE)
+        done = " ".join(["done", *(state.key for state in all_states if state.stage == states.DONE)])
         if done != finished:
             view["finished"] = done
         yield view
