@@ -1,4 +1,5 @@
-"""Reading a data set: a folder of pictures (subfolder = class) or a zip with an index.csv (`file,class,…`)."""
+"""Reading a data set: a folder of pictures (subfolder = class), a zip of such a folder, or a zip with an index.csv
+(`file,class,…`). Nothing is ever unpacked to the disk."""
 
 import csv
 import io
@@ -17,6 +18,8 @@ from studio.core.images import open_image, square
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".gif"}
 MAX_INDEX_BYTES = 64_000_000
 MAX_MEMBER_BYTES = 64_000_000
+MAX_MEMBERS = 1_000_000
+MAX_UNPACKED_BYTES = 256 << 30  # of a zip, in all, by its own account, which reading then holds it to
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,8 @@ def _members(path: Path, column: str) -> Iterator[tuple[str, Mapping[str, str], 
 def _zip_members(path: Path, column: str) -> Iterator[tuple[str, Mapping[str, str], bytes | StudioError]]:
     try:
         with zipfile.ZipFile(path) as archive:
-            rows = _index(archive, path)
+            _bounded(archive, path)
+            rows = _index(archive, path) if "index.csv" in archive.NameToInfo else _by_folder(archive, path, column)
             known = [name for name in rows[0] if name and name != "file"]
             if column not in (*known, "class"):  # a zip may do without classes, whose pictures then have none
                 raise DataError(
@@ -135,11 +139,39 @@ def _zip_members(path: Path, column: str) -> Iterator[tuple[str, Mapping[str, st
         raise DataError(f"{path.name} cannot be read as a zip file ({error}); give a folder or a sound zip.") from error
 
 
+def _bounded(archive: zipfile.ZipFile, path: Path) -> None:
+    """Refuse what no data set is: a zip bomb."""
+    members = archive.infolist()
+    if len(members) > MAX_MEMBERS:
+        raise DataError(f"{path.name} has {len(members)} files; at most {MAX_MEMBERS} are read.")
+    size = sum(info.file_size for info in members)
+    if size > MAX_UNPACKED_BYTES:
+        raise DataError(
+            f"{path.name} would unpack to {size / 1e9:.0f} GB; at most {MAX_UNPACKED_BYTES / 1e9:.0f} are read."
+        )
+
+
+def _by_folder(archive: zipfile.ZipFile, path: Path, column: str) -> list[dict[str, str]]:
+    """Rows for a zip without an index: as for a folder, a subfolder is the class; one around all of them is none."""
+    names = sorted(
+        info.filename
+        for info in archive.infolist()
+        if not info.is_dir()
+        and PurePosixPath(info.filename).suffix.lower() in SUFFIXES
+        and not info.filename.startswith("__MACOSX/")
+    )
+    if not names:
+        raise DataError(f"{path.name} has no index.csv and no pictures; give a zip of a folder of pictures.")
+    folders = [PurePosixPath(name).parts[:-1] for name in names]
+    around = len({parts[:1] for parts in folders}) == 1
+    return [
+        {"file": name, column: (parts[around : around + 1] or ("",))[0]}
+        for name, parts in zip(names, folders, strict=True)
+    ]
+
+
 def _index(archive: zipfile.ZipFile, path: Path) -> list[dict[str, str]]:
-    try:
-        info = archive.getinfo("index.csv")
-    except KeyError:
-        raise DataError(f"{path.name} has no index.csv; add one with the columns file and class.") from None
+    info = archive.getinfo("index.csv")
     if info.file_size > MAX_INDEX_BYTES:
         raise DataError(f"The index.csv of {path.name} has {info.file_size} bytes; at most {MAX_INDEX_BYTES} are read.")
     try:

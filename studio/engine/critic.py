@@ -32,6 +32,12 @@ class Critics:
         """Whether a critic's file is there."""
         return self._library.part(NAME) is not None
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Those that it tells apart; none where it is not there."""
+        opened = self._library.part(NAME)
+        return () if opened is None else opened.classes
+
     def load(self, device: torch.device) -> Critic:
         """Raises CheckpointError where there is none, or where its file cannot be used."""
         opened = self._library.part(NAME)

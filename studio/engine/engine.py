@@ -1,20 +1,21 @@
 """The engine: models, device and jobs. Every job is a generator of Progress; iterate to go on, close to cancel."""
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from PIL import Image
 
 from studio.core.decode import Source
-from studio.core.errors import InvalidRequest
+from studio.core.errors import InvalidRequest, UnknownName
 from studio.core.progress import Progress, result_of
 from studio.engine import critic, recipes
 from studio.engine.adapt_requests import AdaptRequest
 from studio.engine.adapted import Adaptation
 from studio.engine.adapters import Adapters
 from studio.engine.adapting import Adapting
-from studio.engine.compass import Compass, Score
+from studio.engine.compass import Compass, Score, log_odds
 from studio.engine.device import Precision, Workers
 from studio.engine.held import is_reference
 from studio.engine.inverter import Inverted, Inverter, InvertRequest
@@ -115,6 +116,21 @@ class Engine:
     def find_direction(self, model: str, score: Score, count: int = 256, seed: int = 0) -> Job[Along]:
         """The direction in which a score of pictures grows. preview: the picture last scored."""
         return self._compass.find(model, score, count, seed)
+
+    def more_of(self, model: str, class_name: str, count: int = 128, seed: int = 0) -> Job[Along]:
+        """The direction towards "more of a class", as the critic sees it. preview: the picture last scored.
+
+        Unlike a score that calls classify, it may look at pictures while the job holds the device. Raises as saliency.
+        """
+        judge = self._machine.single(lambda: self._critics.load(self._machine.device()))
+        if class_name not in judge.classes:
+            raise UnknownName("class", class_name, judge.classes)
+        return self._compass.find(model, log_odds(partial(critic.classify, judge), class_name), count, seed)
+
+    @property
+    def critic_classes(self) -> tuple[str, ...]:
+        """The classes that the critic tells apart; none where there is no critic."""
+        return self._critics.classes
 
     def pictures(self) -> Pictures:
         """A place for the pictures of one session; in the local profile with the artist's library behind it."""

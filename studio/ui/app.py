@@ -11,7 +11,7 @@ import gradio as gr
 from studio.core.errors import InvalidRequest
 from studio.engine import Engine
 from studio.settings import Settings
-from studio.ui import adapt, classes, endpoints, explore, style
+from studio.ui import adapt, classes, endpoints, explore, lab, style
 from studio.ui.adapt_jobs import AdaptJobs
 from studio.ui.adapt_opening import ADAPT, AdaptOpening
 from studio.ui.assets import favicon, script, style_sheet
@@ -28,7 +28,7 @@ from studio.ui.theme import theme
 DAY = 24 * 3600  # seconds
 SESSIONS = {"local": 64, "public": 256}  # whose tables are kept
 MAX_QUEUE = {"local": 256, "public": 128}
-MAX_FILE = 16 << 20  # bytes
+MAX_FILE = {"local": 2 << 30, "public": 16 << 20}  # bytes; a zip of pictures to learn from is large
 NIGHT_BUTTON = '<button type="button" data-theme aria-label="Day or night" title="Day or night">◐</button>'
 
 
@@ -48,6 +48,8 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
                 parts |= style.layout(engine, settings)
             with gr.Tab("Adapt", id=ADAPT, render_children=True) as parts["adapt_tab"]:
                 parts |= adapt.layout(engine, settings)
+            with gr.Tab("Lab", id=lab.LAB, render_children=True) as parts["lab_tab"]:
+                parts |= lab.layout(settings)
         _wire(page, parts, engine)
         endpoints.publish(engine)
     page.queue(max_size=MAX_QUEUE[settings.profile], api_open=True)
@@ -106,6 +108,7 @@ def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
     adapting = AdaptJobs(engine)
     long += adapt.wire(parts, adapting)
     leaving, mixed = adapt.wire_departures(parts, AdaptOpening(adapting, opening), ABOUT)
+    long += lab.wire(parts, engine, opening, ABOUT)
     for trigger in (page.load, parts["look"].click):
         looked = connect(trigger, opening.look, parts, f"model broken empty {ABOUT}")
         long.append(connect(looked.success, seeing.first, parts, explore.PAINTED, **explore.WALL))
@@ -120,10 +123,10 @@ def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
         connect(parts["class_tab"].select, mixing.enter, parts, classes.HANG, **classes.GRID),
         connect(parts["dropped"].upload, at_desk(opening.restore, "style_"), parts, RESTORED, **explore.WALL),
     ]
-    rooms = {"explore_tab": EXPLORE, "class_tab": CLASSES, "style_tab": STYLE, "adapt_tab": ADAPT}
+    rooms = {"explore_tab": EXPLORE, "class_tab": CLASSES, "style_tab": STYLE, "adapt_tab": ADAPT, "lab_tab": lab.LAB}
     for tab, room in rooms.items():
         connect(parts[tab].select, opening.entering(room), parts, "room")
-    for stop in (parts["stop"], parts["class_stop"], parts["style_stop"], parts["adapt_stop"]):
+    for stop in (parts["stop"], parts["class_stop"], parts["style_stop"], parts["adapt_stop"], parts["find_stop"]):
         stop.click(None, cancels=long, api_visibility="private")
 
 
@@ -131,7 +134,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     """What every start of the page has in common: the look, and what keeps it safe."""
     return {
         "theme": theme(),
-        "css_paths": [style_sheet()],
+        "css_paths": [style_sheet(), style_sheet("lab.css")],
         "footer_links": [],
         "run_history": False,
         "ssr_mode": False,
@@ -141,7 +144,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "enable_monitoring": False,
         "strict_cors": True,
         "allowed_paths": [],
-        "max_file_size": MAX_FILE,
+        "max_file_size": MAX_FILE[settings.profile],
         "state_session_capacity": SESSIONS[settings.profile],
         "favicon_path": favicon(),
     }

@@ -10,9 +10,9 @@ def script(name: str) -> str:
     return (_HERE / name).read_text(encoding="utf-8")
 
 
-def style_sheet() -> Path:
-    """The style sheet's path."""
-    return _HERE / "studio.css"
+def style_sheet(name: str = "studio.css") -> Path:
+    """A style sheet's path."""
+    return _HERE / name
 
 
 def favicon() -> Path:

@@ -125,6 +125,7 @@ def _easel(settings: Settings) -> dict[str, Any]:
         parts["download_button"] = gr.Button("Download PNG", size="sm", min_width=110, elem_classes="download")
         parts["sheet_button"] = gr.Button("Whole wall", size="sm", min_width=90)
         parts |= to_style_buttons()
+        parts["to_critic_button"] = gr.Button("What is it?", size="sm", min_width=80)
         parts["keep_recipe"] = gr.Checkbox(
             settings.keep_recipe, label="with recipe", container=False, min_width=90, elem_classes="keep-recipe"
         )

@@ -33,13 +33,14 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   give(event.target.closest?.("[data-drop]")?.dataset.drop ?? "page", [...event.dataTransfer.files]);
 }, true);
-// Where files go that are dropped or pasted: a photo and styles to their places, a PNG to be restored from.
+// Where files go that are dropped or pasted: a photo and styles to their places, a PNG to be restored from; a place
+// that is none of these is the label of its button.
 const fields = { page: "Drop or open a PNG", photo: "Choose a photo", style: "Add style pictures", own: "Add your pictures" };
 const styling = () => Boolean(document.querySelector(".photo")?.offsetParent);
 const give = (place, files) => {
   if (!files.length) return;
   const photo = place === "page" && styling() && files[0].type !== "image/png";
-  const field = document.querySelector(`input[data-testid="${fields[photo ? "photo" : place]}-upload-button"]`);
+  const field = document.querySelector(`input[data-testid="${fields[photo ? "photo" : place] ?? place}-upload-button"]`);
   const held = new DataTransfer();
   (["style", "own"].includes(place) ? files : files.slice(0, 1)).forEach((file) => held.items.add(file));
   field.files = held.files;

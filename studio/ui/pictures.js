@@ -1,5 +1,5 @@
 // Clicks on pictures and their small buttons, named by data-act and data-key, and the arrow keys among them.
-// Acts: "pick" "gather" "second" "hold" "earlier" "later" "discard" "choose"
+// Acts: "pick" "gather" "second" "hold" "earlier" "later" "discard" "choose" "card" "pause" "resume" "keep" "forget"
 element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-act]");
   if (!button) return;

@@ -81,7 +81,6 @@ def test_wide_picture_is_cropped_to_its_centre_square(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("index", "sentence"),
     [
-        (None, "no index.csv"),
         ("name\nx\n", "needs a column `file`"),
         ("", "needs a column `file`"),
         ("file,class\nx.png,a\n", "Only 0 pictures could be read \\(1 were skipped\\); at least 1"),
@@ -90,6 +89,38 @@ def test_wide_picture_is_cropped_to_its_centre_square(tmp_path: Path) -> None:
 def test_zip_without_a_usable_index_is_a_sentence(index: str | None, sentence: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=sentence):
         read_dataset([zipped(tmp_path / "d.zip", {"a.png": RED}, index)], 4)
+
+
+def test_a_zip_without_an_index_is_read_as_the_folder_in_it(tmp_path: Path) -> None:
+    members = {"mine/sea/b.png": BLUE, "mine/fire/a.png": RED, "__MACOSX/mine/a.png": b"x", "mine/read.txt": b"x"}
+    data = read_dataset([zipped(tmp_path / "d.zip", members, None)], 4)
+    assert data.files == ("mine/fire/a.png", "mine/sea/b.png")
+    assert (data.classes, data.labels.tolist()) == (("fire", "sea"), [0, 1])
+    assert read_dataset([zipped(tmp_path / "flat.zip", {"a.png": RED}, None)], 4).labels.tolist() == [-1]
+    alone = zipped(tmp_path / "one.zip", {"mine/a.png": RED, "mine/b.png": BLUE}, None)
+    assert read_dataset([alone], 4).classes == ()
+
+
+def test_a_zip_without_pictures_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no index\.csv and no pictures"):
+        read_dataset([zipped(tmp_path / "d.zip", {"read.txt": b"x"}, None)], 4)
+
+
+def test_paths_that_climb_out_of_a_zip_without_an_index_are_skipped(tmp_path: Path) -> None:
+    members = {"sea/a.png": BLUE, "fire/b.png": RED, "../up.png": RED, "/root.png": RED}
+    data = read_dataset([zipped(tmp_path / "d.zip", members, None)], 4)
+    assert data.files == ("fire/b.png", "sea/a.png")
+    assert {name: "leads out" in reason for name, reason in data.skipped} == {"../up.png": True, "/root.png": True}
+
+
+def test_a_zip_bomb_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = zipped(tmp_path / "d.zip", {"a.png": RED, "b.png": bytes(200_000)}, None)
+    monkeypatch.setattr("studio.core.dataset.MAX_UNPACKED_BYTES", 100_000)
+    with pytest.raises(DataError, match=r"d\.zip would unpack to 0 GB; at most 0 are read"):
+        read_dataset([bomb], 4)
+    monkeypatch.setattr("studio.core.dataset.MAX_MEMBERS", 1)
+    with pytest.raises(DataError, match=r"d\.zip has 2 files; at most 1 are read"):
+        read_dataset([bomb], 4)
 
 
 def test_missing_path_and_unknown_class_are_sentences(tmp_path: Path) -> None:

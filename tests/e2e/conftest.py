@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from critics import write_classifier
 from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 from served import Served, serving, shelf
 
@@ -29,7 +30,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
-    shelf(folder / "checkpoints")
+    write_classifier(shelf(folder / "checkpoints") / "classifier.safetensors")
     with serving(folder) as app:
         yield app
 
