@@ -23,9 +23,14 @@ def choices(models: Sequence[ModelInfo], held: Sequence[ModelInfo] = ()) -> list
 
 
 def best(models: Sequence[ModelInfo]) -> str | None:
-    """The model that the page opens with: no adapter where there is another, the largest pictures, the most classes."""
+    """The model that the page opens with: no adapter where there is another, the largest pictures, then one with
+    classes and with a measured quality, then the most classes."""
+
+    def rank(info: ModelInfo) -> tuple[bool, int, bool, bool, int]:
+        return not info.base, info.resolution, bool(info.classes), bool(info.metrics), len(info.classes)
+
     able = [info for info in models if info.error is None]
-    return max(able, key=lambda info: (not info.base, info.resolution, len(info.classes))).name if able else None
+    return max(able, key=rank).name if able else None
 
 
 def broken(models: Sequence[ModelInfo]) -> str:

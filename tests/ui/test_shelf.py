@@ -1,6 +1,7 @@
 """The models on the shelf, and strips."""
 
 import dataclasses
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ def test_the_page_opens_with_the_largest_pictures_that_work() -> None:
     assert shelf.best([BROKEN]) is None
     assert shelf.best([ADAPTED, CLASSED]) == "many"
     assert shelf.best([ADAPTED]) == "mine"
+    measured = replace(CLASSED, name="measured", classes=("a",), metrics={"kid-vgg16": 0.1})
+    assert shelf.best([CLASSED, measured]) == "measured"
     assert shelf.usable([BROKEN, CLASSED, PLAIN]) == ["many", "plain"]
 
 
