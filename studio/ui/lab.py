@@ -86,7 +86,7 @@ def wire(parts: Parts, engine: Engine, opening: OpeningJobs, about: str) -> list
     rows: dict[str, Any] = {**tab, "place": "lab_rows"}
     arrivals = [parts["lab_tab"].select]
     if engine.settings.profile == "local":
-        arrivals.append(lab_train.wire(parts, TrainJobs(engine), opening, about))
+        lab_train.wire(parts, TrainJobs(engine))
     for arrival in arrivals:
         connect(arrival, jobs.enter, parts, "models critic_none rows", **WORK, **rows)
     for name in ("models", "seed", "truncation", "count"):

@@ -5,24 +5,19 @@ from typing import Any
 import gradio as gr
 
 from studio.models.bounds import RESOLUTIONS
-from studio.ui.assets import script
 from studio.ui.explore import picture_box
 from studio.ui.handlers import WORK, Parts, connect, status
 from studio.ui.lab_train_jobs import ACTIVATED, OWN, TrainJobs, activation_choices
-from studio.ui.opening import OpeningJobs
 
 PREFIX = "train_"
 TICK = 2.0  # seconds
-LOOKED = "list listed live lively finished timer"
+LOOKED = "list listed live lively finished timer model lab_models find_target"
 
 
 def layout() -> dict[str, Any]:
     """The components of the bench, by name."""
-    states = {"upload": None, "listed": "", "lively": ""}
+    states = {"upload": None, "listed": "", "lively": "", "finished": ""}
     parts: dict[str, Any] = {name: gr.State(value) for name, value in states.items()}
-    parts["finished"] = gr.HTML(
-        None, html_template="", js_on_load=script("news.js"), elem_classes="outbox", apply_default_css=False
-    )
     parts["timer"] = gr.Timer(TICK, active=False)
     parts["none"] = gr.HTML(elem_classes="critic-none", apply_default_css=False)
     with gr.Row(elem_classes="bench train-bench", equal_height=False):
@@ -57,8 +52,8 @@ def _order() -> dict[str, Any]:
     return parts
 
 
-def wire(parts: Parts, jobs: TrainJobs, opening: OpeningJobs, about: str) -> Any:
-    """Connect the bench's events. about: what the page shows of another model. → the event of a model that is new."""
+def wire(parts: Parts, jobs: TrainJobs) -> None:
+    """Connect the bench's events."""
     tab: dict[str, Any] = {"prefix": PREFIX}
     activated = " ".join(["summary", *ACTIVATED])
     connect(parts["lab_tab"].select, jobs.enter, parts, f"none recipe {activated} {LOOKED}", **WORK, **tab)
@@ -68,5 +63,3 @@ def wire(parts: Parts, jobs: TrainJobs, opening: OpeningJobs, about: str) -> Any
     connect(parts["train_start_button"].click, jobs.start, parts, "upload status list listed", **WORK, **tab)
     for name in ("pause", "resume", "keep", "forget"):
         connect(getattr(parts["train_list"], name), getattr(jobs, name), parts, "list listed", **WORK, **tab)
-    connect(parts["train_finished"].news, opening.look, parts, f"model broken empty {about}", **WORK)
-    return parts["train_finished"].news

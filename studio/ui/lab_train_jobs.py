@@ -18,6 +18,7 @@ from studio.engine import Engine
 from studio.training import runs as states
 from studio.training.runs import Order, Runs, RunState
 from studio.ui import lab_train_views as views
+from studio.ui import shelf
 from studio.ui.handlers import Raw, View, status
 from studio.ui.lab_jobs import LAB
 
@@ -48,7 +49,7 @@ class TrainJobs:
         names = recipes()
         chosen = recipe if recipe in names else "dcgan"
         yield {"recipe": gr.Dropdown(choices=list(names), value=chosen), "none": "", **_activations(chosen)}
-        yield {"timer": gr.Timer(active=True), **next(iter(self.watch(LAB, "", "", None)))}
+        yield {"timer": gr.Timer(active=True), **next(iter(self.watch(LAB, "", "", "")))}
 
     def choose(self, recipe: Raw) -> Iterator[View]:
         """Another recipe: whether activations can be chosen for it."""
@@ -122,7 +123,7 @@ class TrainJobs:
         self.runs.forget(str(event.get("key")))
         yield self._listed()
 
-    def watch(self, room: str, listed: str, lively: str, finished: Raw) -> Iterator[View]:
+    def watch(self, room: str, listed: str, lively: str, finished: str) -> Iterator[View]:
         """A tick of the clock: what has changed, and nothing that has not, so that the keyboard's focus stays."""
         if room != LAB:
             yield {"timer": gr.Timer(active=False)}
@@ -137,6 +138,9 @@ class TrainJobs:
         done = " ".join(["done", *(state.key for state in all_states if state.stage == states.DONE)])
         if done != finished:
             view["finished"] = done
+            if finished:  # a model is new since the tab was opened: it appears in every list
+                names = shelf.usable(self.engine.models())
+                view |= {name: gr.Dropdown(choices=names) for name in ("model", "lab_models", "find_target")}
         yield view
 
     def _listed(self) -> View:

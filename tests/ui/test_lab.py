@@ -257,11 +257,11 @@ def test_runs_wait_their_turn_and_say_so(studio: Engine, tmp_path: Path, monkeyp
     assert first.order.model == {"resolution": 32, "generator_activation": "elu"}
     assert "Resume two" in last(jobs.pause({"key": second.key}))["list"]
     assert "two" not in last(jobs.keep({"key": second.key}))["list"]
-    ticked = last(jobs.watch("lab", "", "", None))
+    ticked = last(jobs.watch("lab", "", "", ""))
     assert "one" in ticked["live"]
     assert ticked["finished"] == "done"
     assert last(jobs.watch("lab", ticked["listed"], ticked["lively"], "done")) == {}
-    assert not last(jobs.watch("explore", "", "", None))["timer"].active
+    assert not last(jobs.watch("explore", "", "", ""))["timer"].active
 
 
 def test_names_never_become_markup(studio: Engine) -> None:
