@@ -1,5 +1,6 @@
 """What holds for every test: one torch thread, reproducible hypothesis, and no network beyond this machine."""
 
+import functools
 import ipaddress
 import socket
 from collections.abc import Iterator
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+
+from studio.core import bfloat16
 
 torch.set_num_threads(1)
 
@@ -30,6 +33,14 @@ def _is_local(host: object) -> bool:
     except ValueError:
         return False
     return address.is_loopback or address.is_unspecified
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_trial() -> Iterator[None]:
+    """The processor is tried once, and not for every library that a test makes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bfloat16, "_ask_child", functools.cache(bfloat16._ask_child))
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

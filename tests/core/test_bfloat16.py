@@ -1,5 +1,6 @@
 """The trial of bfloat16: in a child, whose death is a verdict, and once for a machine."""
 
+import inspect
 import json
 import subprocess
 from pathlib import Path
@@ -25,6 +26,7 @@ def child(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
     monkeypatch.setattr(bfloat16, "announced", lambda: True)
     monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(bfloat16, "_ask_child", inspect.unwrap(bfloat16._ask_child))  # asked anew in every test
     return answers
 
 
