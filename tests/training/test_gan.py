@@ -215,7 +215,7 @@ def test_settings_out_of_range_are_refused(change: dict[str, object], sentence: 
 
 
 def test_trainer_keeps_frozen_features_out_of_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ProjectedDiscriminator.__init__, "__defaults__", (ToyFeatures,))
+    monkeypatch.setattr(ProjectedDiscriminator.__init__, "__defaults__", (ToyFeatures, 0))
     trainer = GanTrainer(TINY, GanTraining(), 2)
     assert set(trainer.modules()) == {"model", "mixing", "heads"}
     assert trainer.features == ("lite0",)

@@ -63,7 +63,7 @@ def colour(path: Path, rgb: tuple[int, int, int]) -> str:
 
 def test_the_tab_opens_with_two_models_side_by_side(studio: Engine) -> None:
     view = last(LabJobs(studio).enter([], 1, 3, 0.8))
-    assert view["models"].value == ["plain", "small"]
+    assert view["models"].value == ["meta", "plain"]
     assert view["critic_none"] == ""
     assert len(sources(view["rows"])) == 6
 
