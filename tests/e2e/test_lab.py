@@ -50,8 +50,8 @@ def test_the_same_seeds_stand_side_by_side_and_follow_the_sliders(lab: Page) -> 
     pictures = lab.locator(".beside img")
     expect(pictures).to_have_count(8)
     assert pictures.evaluate_all("all => all.map(one => one.alt)")[:5] == [
-        *(f"Seed {seed} by plain" for seed in (1, 2, 3, 4)),
-        "Seed 1 by small",
+        *(f"Seed {seed} by meta" for seed in (1, 2, 3, 4)),
+        "Seed 1 by plain",
     ]
     second = str(pictures.nth(1).get_attribute("src"))
     _move(lab, "First seed", 2)
