@@ -209,7 +209,7 @@ class Student:
 
 
 def synthesise(generator: GanGenerator, z: Tensor, embedding: Tensor) -> Tensor:
-    """z: (B,Z), embedding: (E,) → (B,3,R,R) in [-1,1]."""
+    """z: (B,Z), embedding: (E,) for all or (B,E) → (B,3,R,R) in [-1,1]."""
     z = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
     w = torch.cat([z, embedding.expand(len(z), -1)], dim=1)
     return generator.synthesis(w[:, None].expand(-1, generator.layers, -1))

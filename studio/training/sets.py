@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
+from studio.adapt.student import synthesise
 from studio.core import checkpoint
 from studio.core.dataset import ImageSet
 from studio.core.errors import InvalidRequest, TrainingError
@@ -88,9 +89,7 @@ class Painter(nn.Module):
 
     def forward(self, z: Tensor, embedding: Tensor) -> Tensor:
         """z: (B,Z), embedding: (B,E) → (B,3,R,R) in [-1,1]."""
-        z = z * torch.rsqrt(z.square().mean(dim=1, keepdim=True) + 1e-8)
-        w = torch.cat([z, embedding], dim=1)[:, None].expand(-1, self.generator.layers, -1)
-        return self.generator.synthesis(w)
+        return synthesise(self.generator, z, embedding)
 
 
 class SetTrainer:
