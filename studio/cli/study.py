@@ -36,13 +36,14 @@ def study(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and how long it will take.")] = False,
     report: Annotated[Path | None, typer.Option(help="Write the document and its plots into this folder.")] = None,
     export: Annotated[Path | None, typer.Option(help="Copy a small model of each setting into this folder.")] = None,
+    licence: Annotated[str, typer.Option(help="What the cards of exported models say of data and licence.")] = "",
     as_json: Annotated[bool, Json] = False,
 ) -> None:
     """Train and judge many models that differ in one thing, and write the report."""
     with extra("train"):
         from studio.core.fields import configure
         from studio.study.conduct import conduct, prepare
-        from studio.study.grids import export as export_models
+        from studio.study.export import export as export_models
         from studio.study.plan import STUDIES
         from studio.study.records import claim, finished
     entry = STUDIES[name]
@@ -68,7 +69,7 @@ def study(
         raise InvalidRequest("Name the pictures by --data and --test-data, or ask for --report or --export.")
     records = finished(out, plans)
     written = [entry.report(records, report)] if report is not None else []
-    copied = export_models(records, export) if export is not None else []
+    copied = export_models(entry, records, export, licence) if export is not None else []
     say(as_json, outcome(plans, records, written, copied), words(plans, records, written, copied))
     if signals.received:
         raise typer.Exit(signals.status)

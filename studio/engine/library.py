@@ -20,6 +20,7 @@ from studio.models.adapter import KIND as ADAPTER
 from studio.settings import Settings
 
 MAX_CARD = 64 << 10  # bytes
+STUDIES = "studies"  # folder of the models that are there to be compared, beside the shipped ones
 _Stamp = tuple[int, int, int]
 
 
@@ -34,12 +35,13 @@ class Library:
         self._shapes: dict[str, tuple[int, int, int]] = {}
 
     def paths(self) -> Mapping[str, Path]:
-        """Every generator's file by name, shipped ones first; a name that both folders have is the shipped one's.
+        """Every generator's file by name: the shipped ones, the artist's own, and last the small ones of the studies.
+        A name that several folders have is the first one's.
 
         Files that cannot be used stay in the list, to be described with their error.
         """
         found: dict[str, Path] = {}
-        for folder in (self._settings.checkpoints, self._settings.models):
+        for folder in (self._settings.checkpoints, self._settings.models, self._settings.checkpoints / STUDIES):
             for file in _files(folder):
                 found.setdefault(file.stem, file)
         return {name: file for name, file in found.items() if self._may_paint(file)}

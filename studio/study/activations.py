@@ -13,6 +13,7 @@ from studio.study.document import table, write_document
 from studio.study.grids import grid
 from studio.study.plan import STUDIES, Common, Record, RunPlan, Study, named_once
 from studio.study.plots import Points, curves, dots
+from studio.study.records import write_summary
 from studio.study.statistics import Spread, agreement, best_and_rivals, over_seeds
 
 GENERATOR, DISCRIMINATOR = DcganConfig().generator_activation, DcganConfig().discriminator_activation
@@ -121,6 +122,7 @@ def report(records: Sequence[Record], folder: Path) -> Path:
             gradients(records, key), "pictures seen", "norm of the weight's gradient",
         )  # fmt: skip
         parts.append(f"![Gradients of the {name} by layer over time]({path.name})")
+    write_summary(records, folder / "activations.json")
     return write_document(folder / "ACTIVATIONS.md", parts)
 
 
@@ -227,7 +229,12 @@ def verdict(records: Sequence[Record], kid: Mapping[str, Spread], dead: Mapping[
     return "\n".join(says)
 
 
+def keeps(plan: RunPlan) -> bool:
+    """Those that differ in the generator: a discriminator is no part of a model that paints."""
+    return str(plan.model["discriminator_activation"]) == DISCRIMINATOR
+
+
 STUDIES.add(
     "activations",
-    Study("activations", ActivationStudy, plans, report, "DCGAN with every activation in G, in D and by depth"),
+    Study("activations", ActivationStudy, plans, report, "DCGAN with every activation in G, in D and by depth", keeps),
 )

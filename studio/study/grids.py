@@ -1,6 +1,5 @@
-"""The same seeds by every setting's model, a row each; and the models that are exported to play with."""
+"""The same seeds by every setting's model, a row each."""
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,15 +7,13 @@ import torch
 from PIL import Image
 
 from studio.core import checkpoint
-from studio.core.errors import OutputError
-from studio.core.files import atomic_write, output_error
+from studio.core.files import atomic_write
 from studio.core.images import to_image
 from studio.core.sheet import tile
 from studio.latent.seeds import noise
 from studio.study.plan import Record
 
 COLUMNS = 10
-MAX_EXPORT = 2_000_000  # bytes
 
 
 def grid(records: Sequence[Record], path: Path) -> Path:
@@ -47,23 +44,3 @@ def firsts(records: Sequence[Record]) -> list[Record]:
             found.setdefault(record.plan.setting, record)
     order = dict.fromkeys(record.plan.setting for record in records)
     return [found[setting] for setting in order if setting in found]
-
-
-def export(records: Sequence[Record], folder: Path) -> list[Path]:
-    """Copy the first seed's model of each setting, named after its run. Raises OutputError over 2 MB."""
-    copied = []
-    for record in firsts(records):
-        size = record.checkpoint.stat().st_size
-        if size > MAX_EXPORT:
-            raise OutputError(
-                f"The model of {record.plan.name} has {size} bytes, over the {MAX_EXPORT} of an export; "
-                "run the study with fewer channels."
-            )
-        target = folder / f"{record.plan.name.rpartition('-seed')[0]}.safetensors"
-        try:
-            with atomic_write(target) as temporary:
-                shutil.copyfile(record.checkpoint, temporary)
-        except OSError as error:
-            raise output_error(target, error) from error
-        copied.append(target)
-    return copied

@@ -13,6 +13,7 @@ from studio.study.document import table, write_document
 from studio.study.grids import grid
 from studio.study.plan import STUDIES, Common, Record, RunPlan, Study, named_once
 from studio.study.plots import dots
+from studio.study.records import write_summary
 from studio.study.statistics import Spread, agreement, best_and_rivals, over_seeds
 
 # metric → (what the document calls it, decimals)
@@ -100,6 +101,7 @@ def report(records: Sequence[Record], folder: Path) -> Path:
         "## Figures", f"![Five figures of each objective]({plot.name})", figures_table(records, figures),
         "## The same seeds", f"![Ten pictures by each model]({sheet.name})",
     ]  # fmt: skip
+    write_summary(records, folder / "objectives.json")
     return write_document(folder / "OBJECTIVES.md", parts)
 
 
@@ -110,9 +112,9 @@ def opening(records: Sequence[Record]) -> str:
     sources = "\n".join(f"- {name.replace('_', '-')}: {OBJECTIVES[name].source}" for name in OBJECTIVES)
     return (
         "# What an objective does to a generator\n\n"
-        f"Every run trains for {plan.seconds:g} seconds on the same data and machine, in {plan.precision}, with "
-        f"{seeds} seeds. The GANs, the E-GAN and the conditional GAN share one DCGAN "
-        f"({plan.model['resolution']} px). The figures are on `{plan.features.partition('=')[0]}` features of "
+        f"Every run trains for {plan.seconds:g} seconds (the processor's, where it runs on one) on the same data and "
+        f"machine, in {plan.precision}, with {seeds} seeds. The GANs, the E-GAN and the conditional GAN share one "
+        f"DCGAN ({plan.model['resolution']} px). The figures are on `{plan.features.partition('=')[0]}` features of "
         f"{plan.count} pictures against held-out ones, as `studio evaluate` defines them: a novelty near 1 is that "
         "of real pictures, and far under 1 smells of copies. `studio study objectives` makes all of it again.\n\n"
         f"{sources}\n- E-GAN: Wang et al. 2018, arXiv 1803.00657"

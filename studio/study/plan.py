@@ -120,13 +120,15 @@ class Record:
 
 @dataclass(frozen=True)
 class Study:
-    """A row of the table of studies. plans(config) → runs. report(records, folder): writes its document."""
+    """A row of the table of studies. plans(config) → runs. report(records, folder): writes its document.
+    keeps: whether the model of a run's setting is one to play with."""
 
     name: str
     config: type[Any]
     plans: Callable[[Any], tuple[RunPlan, ...]]
     report: Callable[[Sequence[Record], Path], Path]
     summary: str
+    keeps: Callable[[RunPlan], bool] = lambda plan: True  # noqa: ARG005
 
 
 STUDIES: Registry[Study] = Registry("study", populate=("studio.study.activations", "studio.study.objectives"))

@@ -64,6 +64,40 @@ def finished(folder: Path, plans: Sequence[RunPlan]) -> list[Record]:
     return [record for record in found if record is not None]
 
 
+def write_summary(records: Sequence[Record], path: Path) -> Path:
+    """What plots need of the records, as a JSON list in their form: gradients as the mean over a network's layers."""
+    told = [
+        {
+            "plan": {
+                "setting": record.plan.setting,
+                "seed": record.plan.seed,
+                "features": record.plan.features.partition("=")[0],
+            },
+            "metrics": {name: _short(value) for name, value in record.metrics.items()},
+            "probes": [
+                {
+                    "images": probe["images"],
+                    "gradients": {
+                        player: {"mean": _short(sum(norms.values()) / len(norms))}
+                        for player, norms in probe["gradients"].items()
+                        if norms
+                    },
+                }
+                for probe in record.probes
+            ],
+        }
+        for record in records
+    ]
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(told, separators=(",", ":"), allow_nan=False) + "\n", encoding="utf-8")
+    return path
+
+
+def _short(value: float) -> float:
+    """With five significant digits."""
+    return float(f"{value:.5g}")
+
+
 def claim(folder: Path, study: str, settings: object) -> None:
     """Note what the folder is for. Raises OutputError where it holds another study or other settings."""
     mine = {"study": study, "settings": settings}

@@ -111,6 +111,7 @@ def train(plan: RunPlan, folder: Path, data: ImageSet, stop: Callable[[], bool])
         out=out, batch=plan.batch, images=plan.images or UNLIMITED, seed=plan.seed, precision=plan.precision,
         max_seconds=None if plan.seconds is None else max(plan.seconds - (before or 0.0), 1e-3),
         device=plan.device, resume=before is not None, save_seconds=plan.save_seconds, snapshot_images=UNLIMITED,
+        clock=eyes.clock,
     )  # fmt: skip
     job = fit(eyes.on(recipe), configure(recipe.model, plan.model), configure(recipe.trainer, plan.trainer),
               data, options, stop)  # fmt: skip

@@ -59,7 +59,7 @@ def _steps(run: Run, log: RunLog, stop: Callable[[], bool], note: str) -> Iterat
     batches = run.recipe.batches(run.trainer, run.recipe.conditional, run.data, options, accelerator.device)
     grid = run.recipe.showcase(run.trainer, run.recipe.conditional, run.data, options)
     per_step = run.recipe.seen(run.trainer_config, options) * accelerator.num_processes
-    started, last_save, step = time.monotonic() - run.seconds, time.monotonic(), 0
+    started, last_save, step = options.clock() - run.seconds, time.monotonic(), 0
     first_images, first_seconds = run.images, run.seconds
     while run.images < options.images:
         batch = batches.draw(run.generator)
@@ -68,7 +68,7 @@ def _steps(run: Run, log: RunLog, stop: Callable[[], bool], note: str) -> Iterat
             losses = run.trainer.step(*batch, context)
         run.images, step = run.images + per_step, step + 1
         run.average.update(run.trainer.model, run.images, per_step)
-        run.seconds = time.monotonic() - started
+        run.seconds = options.clock() - started
         snapshot_due = run.images // options.snapshot_images > (run.images - per_step) // options.snapshot_images
         out_of_time = options.max_seconds is not None and run.seconds - first_seconds >= options.max_seconds
         save_due, ending = _agreed(
@@ -80,7 +80,7 @@ def _steps(run: Run, log: RunLog, stop: Callable[[], bool], note: str) -> Iterat
         values = {name: float(value) for name, value in losses.items()}
         if not all(math.isfinite(value) for value in values.values()):
             note = run.roll_back()
-            started = time.monotonic() - run.seconds
+            started = options.clock() - run.seconds
             yield Progress(run.images, options.images, note=note)
             note = ""
             continue

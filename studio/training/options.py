@@ -1,5 +1,7 @@
 """How long, how fast and where: the options that every recipe shares."""
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,8 @@ class TrainOptions:
     resume: go on from the state beside `out`. init: a checkpoint whose generator the run starts from.
     ema_images: half-life of the moving average of the weights, in pictures. save_seconds: between two saves.
     snapshot_images: pictures between two snapshots of the fixed grid. keep: also keep the checkpoint of each snapshot.
-    flip: mirror half of the real pictures. provenance: what the card must say of data and licence.
+    flip: mirror half of the real pictures. provenance: what the card must say of data and licence. clock: gives the
+    seconds of training time; `time.process_time` counts what this process computed, and not what it waited for others.
     """
 
     out: Path
@@ -37,6 +40,7 @@ class TrainOptions:
     keep: bool = False
     flip: bool = True
     provenance: dict[str, Any] = field(default_factory=dict)
+    clock: Callable[[], float] = time.monotonic
 
     def __post_init__(self) -> None:
         for name, low in (("batch", 2), ("images", 1), ("ema_images", 1), ("snapshot_images", 1), ("save_seconds", 0)):

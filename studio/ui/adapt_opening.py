@@ -100,7 +100,7 @@ class AdaptOpening:
     ) -> View:
         own = (model, *(other for other in held if other != model))[:MAX_HELD]
         view = self.opening.switch(model, previous, tables, strip, recent)
-        return {**view, "held": own, "model": gr.Dropdown(choices=self.opening.choices(own), value=model)}
+        return {**view, "held": own, "model": gr.Dropdown(choices=shelf.offered(self.jobs.engine, own), value=model)}
 
     def keep(
         self,
@@ -115,6 +115,6 @@ class AdaptOpening:
         reference = self.jobs.reference(adapt_done, adapt_scrub)
         kept = self.jobs.engine.keep(reference, str(adapt_name or "").strip(), bool(adapt_replace))
         yield {
-            "model": gr.Dropdown(choices=self.opening.choices(held), value=model),
+            "model": gr.Dropdown(choices=shelf.offered(self.jobs.engine, held), value=model),
             "adapt_status": status(f"Kept in your library as {kept.name}"),
         }

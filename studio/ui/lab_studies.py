@@ -1,7 +1,7 @@
 """The Lab's bench for the studies: their documents' tables, and plots of their records that can be zoomed."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -68,13 +68,14 @@ def wire(parts: Parts, settings: Settings) -> None:
 
 
 def entering(docs: Path, studies: Path, paths: bool = True) -> Callable[[], Iterator[View]]:
-    """A handler that shows what there is. docs: of the documents. studies: where each study's own folder lies.
-    paths: whether that may be told."""
+    """A handler that shows what there is. docs: of the documents and their records' summaries. studies: where each
+    study that was made here has its folder, whose records come first. paths: whether that may be told."""
 
     def enter() -> Iterator[View]:
         view: View = {}
         for name, document in DOCUMENTS.items():
-            text, records = _text(docs / document), _records(studies / name)
+            text = _text(docs / document)
+            records = _records(studies / name) or _summary(docs / f"{name}.json")
             view[f"{name}_none"] = "" if text or records else absent(name, str(studies / name) if paths else "STUDY")
             view[f"{name}_text"] = harmless(text)
             for kind, rows in ((QUALITY, qualities(records)), (GRADIENT, gradients(records))):
@@ -117,7 +118,16 @@ def _text(path: Path) -> str:
 
 def _records(folder: Path) -> list[Mapping[str, Any]]:
     """The sound records of a study's folder."""
-    found = [read_json(file) for file in sorted(folder.glob(f"runs/*/{DONE}"))]
+    return _sound(read_json(file) for file in sorted(folder.glob(f"runs/*/{DONE}")))
+
+
+def _summary(path: Path) -> list[Mapping[str, Any]]:
+    """The records that came with a document."""
+    found = read_json(path)
+    return _sound(found) if isinstance(found, list) else []
+
+
+def _sound(found: Iterable[Any]) -> list[Mapping[str, Any]]:
     return [record for record in found if isinstance(record, dict) and isinstance(record.get("plan"), dict)]
 
 

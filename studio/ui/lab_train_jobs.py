@@ -2,7 +2,7 @@
 
 import functools
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 from pathlib import Path
@@ -49,7 +49,7 @@ class TrainJobs:
         names = recipes()
         chosen = recipe if recipe in names else "dcgan"
         yield {"recipe": gr.Dropdown(choices=list(names), value=chosen), "none": "", **_activations(chosen)}
-        yield {"timer": gr.Timer(active=True), **next(iter(self.watch(LAB, "", "", "")))}
+        yield {"timer": gr.Timer(active=True), **next(iter(self.watch(LAB, (), "", "", "")))}
 
     def choose(self, recipe: Raw) -> Iterator[View]:
         """Another recipe: whether activations can be chosen for it."""
@@ -123,7 +123,7 @@ class TrainJobs:
         self.runs.forget(str(event.get("key")))
         yield self._listed()
 
-    def watch(self, room: str, listed: str, lively: str, finished: str) -> Iterator[View]:
+    def watch(self, room: str, held: Sequence[str], listed: str, lively: str, finished: str) -> Iterator[View]:
         """A tick of the clock: what has changed, and nothing that has not, so that the keyboard's focus stays."""
         if room != LAB:
             yield {"timer": gr.Timer(active=False)}
@@ -139,8 +139,9 @@ class TrainJobs:
         if done != finished:
             view["finished"] = done
             if finished:  # a model is new since the tab was opened: it appears in every list
-                names = shelf.usable(self.engine.models())
-                view |= {name: gr.Dropdown(choices=names) for name in ("model", "lab_models", "find_target")}
+                models = self.engine.models()
+                view["model"] = gr.Dropdown(choices=shelf.offered(self.engine, held, models))
+                view |= {name: gr.Dropdown(choices=shelf.usable(models)) for name in ("lab_models", "find_target")}
         yield view
 
     def _listed(self) -> View:

@@ -1,14 +1,13 @@
 """What concerns all tabs: the choice of the model, and a picture that is dropped on the page."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import gradio as gr
 from PIL import Image
 
-from studio.core.errors import InvalidRequest, StudioError
+from studio.core.errors import InvalidRequest
 from studio.core.images import read_recipe
 from studio.engine import ClassesRequest, Engine, ModelInfo, Picture, RestoredStyle, SampleRequest, Seeded
 from studio.ui import pictures, shelf
@@ -42,7 +41,7 @@ class OpeningJobs:
     def look(self, model: str | None, held: Sequence[str]) -> Iterator[View]:
         """What lies on the shelf now: when the page opens, and when asked to look again."""
         models = self.engine.models()
-        choices = self.choices(held, models)
+        choices = shelf.offered(self.engine, held, models)
         names = [name for _, name in choices]
         chosen = model if model in names else shelf.best(models)
         view: View = {
@@ -53,14 +52,6 @@ class OpeningJobs:
         if chosen is not None and chosen != model:
             view |= _about(next(info for info in models if info.name == chosen))
         yield view
-
-    def choices(self, held: Sequence[str], models: Sequence[ModelInfo] | None = None) -> list[tuple[str, str]]:
-        """What the list of models offers to a session that holds some adapters, as far as they are held still."""
-        own = []
-        for reference in held:
-            with suppress(StudioError):
-                own.append(self.engine.info(reference))
-        return shelf.choices(self.engine.models() if models is None else models, own)
 
     def choose(
         self,

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from html import escape
 from typing import Any
 
-from studio.engine import ModelInfo
+from studio.core.errors import StudioError
+from studio.engine import Engine, ModelInfo
 from studio.settings import Settings
 
 ANY = ""  # a class drawn for each seed
@@ -20,6 +22,18 @@ def usable(models: Sequence[ModelInfo]) -> list[str]:
 def choices(models: Sequence[ModelInfo], held: Sequence[ModelInfo] = ()) -> list[tuple[str, str]]:
     """What the list of models offers, as (label, value): first the session's own adapters, which no one else sees."""
     return [*((f"{info.title} · not kept", info.name) for info in held), *((name, name) for name in usable(models))]
+
+
+def offered(engine: Engine, held: Sequence[str], models: Sequence[ModelInfo] | None = None) -> list[tuple[str, str]]:
+    """What the list of models offers to a session that holds some adapters, as far as they are held still.
+
+    models: those of the shelf, where they were just read.
+    """
+    own = []
+    for reference in held:
+        with suppress(StudioError):
+            own.append(engine.info(reference))
+    return choices(engine.models() if models is None else models, own)
 
 
 def best(models: Sequence[ModelInfo]) -> str | None:

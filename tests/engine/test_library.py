@@ -38,6 +38,15 @@ def test_models_are_listed_by_name_shipped_ones_first(engine: Engine, settings: 
     assert [info.name for info in engine.models()] == ["flat", "paintings", "plain", "a-style-of-mine"]
 
 
+def test_the_models_of_the_studies_come_last(engine: Engine, settings: Settings) -> None:
+    write_model(settings.models / "mine.safetensors")
+    folder = settings.checkpoints / "studies"
+    folder.mkdir()
+    for name in ("dcgan-elu", "plain"):
+        write_model(folder / f"{name}.safetensors")
+    assert [info.name for info in engine.models()] == ["flat", "paintings", "plain", "mine", "dcgan-elu"]
+
+
 def test_what_is_no_generator_is_not_listed_and_says_so(
     engine: Engine, settings: Settings, model: Sketch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,9 +21,10 @@ from studio.core.errors import OutputError
 from studio.core.progress import result_of
 from studio.study import worker
 from studio.study.conduct import conduct
-from studio.study.grids import export
-from studio.study.plan import Record, RunPlan
+from studio.study.export import export
+from studio.study.plan import STUDIES, Record, RunPlan
 from studio.study.records import keep_images, read_json, run_folder, write_json
+from studio.ui.lab_studies import gradients, qualities
 
 TINY = {"resolution": 32, "channels": 16, "latent_dim": 4}
 MINIATURE = ("resolution=32", "channels=16", "latent_dim=4", "batch=4", "seeds=2", "count=8", "features=lite0")
@@ -118,23 +119,30 @@ def test_activations_from_the_plan_to_the_document(tmp_path: Path, folder_of_pic
     out, docs, models = tmp_path / "study", tmp_path / "docs", tmp_path / "models"
     settings = ("--config", *MINIATURE, "steps=4", "activations=relu,tanh", "mixed=", "networks=generator", "probes=2")
     places = ("--data", folder_of_pictures, "--test-data", folder_of_pictures, "--device", "cpu")
-    reports = ("--report", docs, "--export", models, "--json")
+    reports = ("--report", docs, "--export", models, "--licence", "Ask first.", "--json")
     status, text, err = run("activations", "--out", out, *settings, *places, "--workers", 2, *reports)
     assert status == 0, err
     told = json.loads(text)
     assert (told["runs"], told["finished"], told["broke_down"]) == (4, 4, [])
     assert all("kid-lite0" in metrics for metrics in told["metrics"].values())
     document = (docs / "ACTIVATIONS.md").read_text()
+    summary = json.loads((docs / "activations.json").read_text())
+    assert len(qualities(summary)) == 4
+    assert len(gradients(summary)) == 2 * 2
     assert "| G tanh, D leaky_relu |" in document
     assert "mean Spearman correlation of" in document
     assert sorted(path.name for path in docs.iterdir()) == [
-        "ACTIVATIONS.md", "activations-gradients-d.svg", "activations-gradients-g.svg", "activations.svg",
-        "activations.webp",
+        "ACTIVATIONS.md", "activations-gradients-d.svg", "activations-gradients-g.svg", "activations.json",
+        "activations.svg", "activations.webp",
     ]  # fmt: skip
     assert sorted(path.name for path in models.iterdir()) == [
-        "dcgan-g-relu-d-leaky_relu.safetensors",
-        "dcgan-g-tanh-d-leaky_relu.safetensors",
-    ]
+        "dcgan-g-relu-d-leaky_relu.md", "dcgan-g-relu-d-leaky_relu.safetensors",
+        "dcgan-g-tanh-d-leaky_relu.md", "dcgan-g-tanh-d-leaky_relu.safetensors",
+    ]  # fmt: skip
+    kept = checkpoint.load(models / "dcgan-g-tanh-d-leaky_relu.safetensors")
+    assert kept.metrics == told["metrics"]["dcgan-g-tanh-d-leaky_relu-seed0"]
+    assert kept.provenance["licence"] == "Ask first."
+    assert "Ask first." in (models / "dcgan-g-tanh-d-leaky_relu.md").read_text()
     before = {path: path.stat().st_mtime_ns for path in out.rglob("record.json")}
     assert run("activations", "--out", out, *settings, *places)[0] == 0
     assert {path: path.stat().st_mtime_ns for path in out.rglob("record.json")} == before, "finished runs are skipped"
@@ -189,4 +197,4 @@ def test_a_model_over_two_megabytes_is_not_exported(tmp_path: Path) -> None:
     record = Record(plan(), tmp_path, 4, 1.0, 0.1)
     record.checkpoint.write_bytes(bytes(2_000_001))
     with pytest.raises(OutputError, match=r"2000001 bytes, over the 2000000 .* fewer channels"):
-        export([record], tmp_path / "models")
+        export(STUDIES["objectives"], [record], tmp_path / "models")

@@ -1,6 +1,7 @@
 """The loop on a tiny generator: resume, stop, roll back, publish."""
 
 import dataclasses
+import itertools
 import json
 from pathlib import Path
 
@@ -96,6 +97,14 @@ def test_time_limit_saves_what_is_there(data: ImageSet, tmp_path: Path) -> None:
     items = list(fit(RECIPES["gan"], TINY, SCRATCH, data, options(out, images=10**9, max_seconds=1e-6)))
     assert items[-1].result.path == out
     assert state(out)["images"] == 4
+
+
+def test_time_is_what_the_given_clock_says(data: ImageSet, tmp_path: Path) -> None:
+    ticks = itertools.count(100.0)
+    out = tmp_path / "m.safetensors"
+    list(fit(RECIPES["gan"], TINY, SCRATCH, data, options(out, images=10**9, max_seconds=3, clock=lambda: next(ticks))))
+    assert state(out)["images"] == 3 * 4
+    assert state(out)["seconds"] == 3
 
 
 def test_loss_that_is_not_a_number_rolls_back_and_says_so(

@@ -257,11 +257,11 @@ def test_runs_wait_their_turn_and_say_so(studio: Engine, tmp_path: Path, monkeyp
     assert first.order.model == {"resolution": 32, "generator_activation": "elu"}
     assert "Resume two" in last(jobs.pause({"key": second.key}))["list"]
     assert "two" not in last(jobs.keep({"key": second.key}))["list"]
-    ticked = last(jobs.watch("lab", "", "", ""))
+    ticked = last(jobs.watch("lab", (), "", "", ""))
     assert "one" in ticked["live"]
     assert ticked["finished"] == "done"
-    assert last(jobs.watch("lab", ticked["listed"], ticked["lively"], "done")) == {}
-    assert not last(jobs.watch("explore", "", "", ""))["timer"].active
+    assert last(jobs.watch("lab", (), ticked["listed"], ticked["lively"], "done")) == {}
+    assert not last(jobs.watch("explore", (), "", "", ""))["timer"].active
 
 
 def test_names_never_become_markup(studio: Engine) -> None:
@@ -280,6 +280,21 @@ def test_a_study_that_is_not_there_names_its_command(tmp_path: Path) -> None:
     view = last(lab_studies.entering(tmp_path, tmp_path)())
     assert "studio study activations --data" in view["activations_none"]
     assert not view["objectives_kid"].visible
+
+
+def test_a_model_that_is_trained_joins_the_list_and_what_is_held_stays(studio: Engine, tmp_path: Path) -> None:
+    view = last(TrainJobs(studio).watch("lab", ("small",), "", "", "done one"))
+    labels = [label for label, _ in view["model"].choices]
+    assert any(label.endswith("not kept") for label in labels)
+    assert {"model", "lab_models", "find_target"} <= set(view)
+
+
+def test_what_came_with_a_document_becomes_plots(tmp_path: Path) -> None:
+    plan = {"setting": "G relu", "seed": 0, "features": "vgg16"}
+    (tmp_path / "activations.json").write_text(json.dumps([{"plan": plan, "metrics": {"kid-vgg16": 0.5}}]))
+    view = last(lab_studies.entering(tmp_path, tmp_path / "studies")())
+    assert view["activations_kid"].visible
+    assert not view["activations_gradient"].visible
 
 
 def test_a_study_s_records_become_plots(tmp_path: Path) -> None:
