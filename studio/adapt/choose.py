@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from studio.adapt.job import Autocast, started
+from studio.adapt.job import AT_ONCE, Autocast, started
 from studio.adapt.methods import Method
+from studio.adapt.parts import Parts, each
 from studio.adapt.student import Student
 from studio.adapt.watch import distances
 from studio.core.progress import Progress
@@ -73,15 +74,21 @@ def _try(
         base = started(candidate.base, candidate.method, seed)
         student = Student(base, candidate.learner, features, shown, candidate.method.student, random)
     for step in range(STEPS if candidate.method.steps is None else candidate.method.steps):
-        with autocast():
-            student.step()
-        yield Progress(step + 1, STEPS)
-    with autocast(), torch.no_grad():
-        z = torch.randn(SAMPLES, base.latent_dim, generator=torch.Generator().manual_seed(seed + 1))
-        samples = student.show(z.to(student.device)).float()
-        real = judged.to(student.device).float().div(127.5).sub(1)
-        a, b = (unit.encoder.unit(student.discriminator.describe(x)) for x in (samples, real))
-    return energy_distance(a, b)
+        yield from each(student.stepping(), Progress(step, STEPS), autocast)
+    return (yield from each(_distance(student, unit, judged, seed), Progress(STEPS, STEPS), autocast))
+
+
+def _distance(student: Student, unit: Learner, judged: Tensor, seed: int) -> Parts[float]:
+    """Of a student's samples to pictures (N,3,R,R) uint8."""
+    z = torch.randn(SAMPLES, student.generator.latent_dim, generator=torch.Generator().manual_seed(seed + 1))
+    real = judged.to(student.device).float().div(127.5).sub(1)
+    with torch.no_grad():
+        kept_back, samples = unit.encoder.unit(student.discriminator.describe(real)), []
+    for part in z.to(student.device).split(AT_ONCE):
+        yield
+        with torch.no_grad():
+            samples.append(unit.encoder.unit(student.discriminator.describe(student.show(part).float())))
+    return energy_distance(torch.cat(samples), kept_back)
 
 
 def energy_distance(a: Tensor, b: Tensor) -> float:

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from studio.adapt.methods import Method
+from studio.adapt.parts import Parts, each
 from studio.adapt.student import CLASS, Student
 from studio.adapt.watch import Watch, Watched
 from studio.core.errors import InvalidRequest
@@ -29,9 +29,6 @@ FIRST_LOOKS = (0.03, 0.1)  # of the budget, before the even spacing
 MOST_SNAPSHOTS = 12  # kept: each holds all of the adapted weights
 RESERVE = 0.04  # of the budget, kept for the end
 Autocast = Callable[[], AbstractContextManager[object]]
-T = TypeVar("T")
-Parts = Generator[None, None, T]
-"""A piece of work in parts, whose result is what it returns."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +107,7 @@ def adapt(
 ) -> Generator[Progress[Adapted], None, None]:
     """Adapt a generator to pictures (N,3,R,R) uint8. preview: the Adapted so far, on the items that bring a snapshot.
 
-    An item is a step, or a part of a look; the first snapshot comes before any step.
+    An item is a part of a step or of a look; the first snapshot comes before any step.
     metrics: the losses, seconds and seconds_left. features: Lite0's, frozen. autocast: the precision of a step. clock:
     seconds, by which the budget is kept. The base and the learner stay as they are. Close to cancel; what the last
     preview held is the picture so far.
@@ -137,12 +134,11 @@ def _adapt(
     with autocast():
         student = Student(started(base, method, seed), learner, features, pictures, method.student, random)
     z = torch.randn(LOOKED_AT, base.latent_dim, generator=torch.Generator().manual_seed(seed + 1))
-    observer = Observer(student, z.to(student.device), watchman, autocast)
-    done = yield from _each(observer.start(base), Progress(0, limit))
+    observer = Observer(student, z.to(student.device), watchman)
+    done = yield from each(observer.start(base), Progress(0, limit), autocast)
     yield Progress(0, limit, watchman.told(), done, done if limit == 0 else None)
     while limit is None or student.steps < limit:
-        with autocast():
-            losses = student.step()
+        losses = yield from each(student.stepping(), Progress(student.steps, limit, watchman.told()), autocast)
         elapsed = watchman.elapsed()
         ending = elapsed >= budget.seconds * (1 - RESERVE) or student.steps == limit
         due = ending or (bool(looks) and elapsed >= looks[0])
@@ -152,21 +148,11 @@ def _adapt(
         if not due:
             yield taken
             continue
-        done = yield from _each(observer.look(done, losses), taken)
+        done = yield from each(observer.look(done, losses), taken, autocast)
         result = done if ending or done.stopped else None
         yield Progress(student.steps, limit, {**losses, **watchman.told()}, done, result, done.stopped)
         if result is not None:
             return
-
-
-def _each(parts: Parts[T], progress: Progress[Adapted]) -> Generator[Progress[Adapted], None, T]:
-    """A piece of work, one part an item."""
-    while True:
-        try:
-            next(parts)
-        except StopIteration as end:
-            return end.value
-        yield progress
 
 
 def schedule(seconds: float) -> list[float]:
@@ -198,12 +184,12 @@ def started(base: GanGenerator, method: Method, seed: int) -> GanGenerator:
 class Observer:
     """Looks at a student now and then, and keeps what it sees."""
 
-    def __init__(self, student: Student, z: Tensor, watchman: Watchman, autocast: Autocast = nullcontext) -> None:
-        self.student, self.z, self.watchman, self.autocast = student, z, watchman, autocast
+    def __init__(self, student: Student, z: Tensor, watchman: Watchman) -> None:
+        self.student, self.z, self.watchman = student, z, watchman
 
     def start(self, base: GanGenerator) -> Parts[Adapted]:
         """The first look, before any step."""
-        with self.autocast(), torch.no_grad():
+        with torch.no_grad():
             count = max(base.class_count, 1)
             weights = torch.full((SHOWN, count), 1 / count, device=self.z.device) if base.class_count else None
             before = shown(base(self.z[:SHOWN], weights))
@@ -222,7 +208,7 @@ class Observer:
         """The samples (LOOKED_AT,3,R,R) and their features (LOOKED_AT,F)."""
         samples, described, student = [], [], self.student
         for z in self.z.split(AT_ONCE):
-            with self.autocast(), torch.no_grad():
+            with torch.no_grad():
                 samples.append(student.show(z).float())
                 described.append(student.encoder.unit(student.discriminator.describe(samples[-1])).cpu())
             yield

@@ -14,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from studio.adapt.parts import Parts, whole
 from studio.core.errors import InvalidRequest
+from studio.models import bounds
 from studio.models.augment import AUGMENTATIONS, augment
-from studio.models.bounds import real, whole
 from studio.models.diversity import lack_of_diversity
 from studio.models.gan import GanGenerator
 from studio.models.learner import Learner, SetDiscriminator, SetHeads
@@ -58,12 +59,12 @@ class StudentConfig:
     average: float = 0.9
 
     def __post_init__(self) -> None:
-        whole("batch", self.batch, 2, 256)
+        bounds.whole("batch", self.batch, 2, 256)
         for name in ("learning_rate", "embedding_rate", "judge_rate"):
-            real(name, getattr(self, name), 0, 1)
-        real("diversity", self.diversity, 0, 100)
-        real("average", self.average, 0, 0.9999)
-        whole("frozen_heads", self.frozen_heads, 0, len(MIXED))
+            bounds.real(name, getattr(self, name), 0, 1)
+        bounds.real("diversity", self.diversity, 0, 100)
+        bounds.real("average", self.average, 0, 0.9999)
+        bounds.whole("frozen_heads", self.frozen_heads, 0, len(MIXED))
         tables = (("weights", WEIGHTS), ("embedding", EMBEDDINGS), ("heads", HEADS), ("optimiser", OPTIMISERS))
         for name, known in tables:
             if getattr(self, name) not in known:
@@ -141,13 +142,17 @@ class Student:
 
     def step(self) -> Mapping[str, float]:
         """One step of both players → losses."""
-        losses = self.differentiate(self.pictures, self.judge_optimiser.step)
+        return whole(self.stepping())
+
+    def stepping(self) -> Parts[Mapping[str, float]]:
+        """One step of both players, in parts that take about the same time → losses."""
+        losses = yield from self.differentiating(self.pictures, self.judge_optimiser.step)
         self.optimiser.step()
         self.steps += 1
         self._average()
         return losses
 
-    def differentiate(self, own: Tensor, between: Callable[[], object] = lambda: None) -> Mapping[str, float]:
+    def differentiating(self, own: Tensor, between: Callable[[], object] = lambda: None) -> Parts[Mapping[str, float]]:
         """The gradients of both players' losses on a batch drawn from pictures (N,3,R,R) in [-1,1], left in `.grad`.
 
         between: what is done when the heads' gradients are there and the generator's are not yet. → losses.
@@ -160,7 +165,10 @@ class Student:
         pictures = torch.where(mirrored, own[index].flip(3), own[index])
         with torch.no_grad():
             real_maps = judge.project(augment(pictures, config.policy, self.random))
-        fake_maps = judge.project(augment(fake, config.policy, self.random))
+        yield
+        painted = fake.detach().requires_grad_()  # the way back is walked in two parts, over the picture's gradient
+        fake_maps = judge.project(augment(painted, config.policy, self.random))
+        yield
         condition = self._condition(config.batch)
         real = judge.judge(real_maps, condition)
         judged = judge.judge([x.detach() for x in fake_maps], condition)
@@ -169,12 +177,15 @@ class Student:
         self.judge_optimiser.zero_grad(set_to_none=True)
         judge_loss.backward()
         between()
+        yield
         _switch(self.judging.values(), False)
         painter_loss = -torch.stack([f.mean() for f in judge.judge(fake_maps, self._condition(config.batch))]).sum()
         lack = lack_of_diversity(real_maps[2:4], fake_maps[2:4])
-        self.optimiser.zero_grad(set_to_none=True)
-        (painter_loss + config.diversity * lack).backward()
+        (towards,) = torch.autograd.grad(painter_loss + config.diversity * lack, painted)
         _switch(self.judging.values(), True)
+        yield
+        self.optimiser.zero_grad(set_to_none=True)
+        fake.backward(towards)
         return {
             "generator": float(painter_loss.detach()),
             "discriminator": float(judge_loss.detach()),

@@ -17,6 +17,7 @@ from dataclasses import asdict, fields, replace
 import torch
 from torch import Tensor, nn
 
+from studio.adapt.parts import whole
 from studio.adapt.student import CLASS, Student, judging, rate_names
 from studio.core import checkpoint
 from studio.core.dataset import ImageSet
@@ -127,7 +128,7 @@ class MetaTrainer:
                 losses = student.step()
             if config.algorithm == "fomaml":
                 query = episode.query.to(student.device).float().div(127.5).sub(1)
-                losses = student.differentiate(query)
+                losses = whole(student.differentiating(query))
             self._listen(student, first, 1 / len(episodes))
             seen = {name: seen.get(name, 0.0) + value / len(episodes) for name, value in losses.items()}
         if config.outer == "interpolate":

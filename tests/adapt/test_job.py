@@ -12,6 +12,7 @@ from studio.adapt import job
 from studio.adapt.choose import Candidate, choose
 from studio.adapt.job import Adapted, Budget, adapt, schedule, tuned_state
 from studio.adapt.methods import METHODS, Method
+from studio.adapt.parts import Parts
 from studio.adapt.student import Student, StudentConfig, synthesise
 from studio.adapt.watch import Watch, Watched
 from studio.core.errors import InvalidRequest
@@ -50,13 +51,13 @@ def steps(items: list[Progress[Adapted]]) -> list[int]:
 
 
 def a_second_a_step(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    step = Student.step
+    stepping = Student.stepping
 
-    def timed(student: Student) -> Mapping[str, float]:
+    def timed(student: Student) -> Parts[Mapping[str, float]]:
         clock.now += 1.0
-        return step(student)
+        return stepping(student)
 
-    monkeypatch.setattr(Student, "step", timed)
+    monkeypatch.setattr(Student, "stepping", timed)
 
 
 def test_looks_come_early_and_then_evenly() -> None:

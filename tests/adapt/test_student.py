@@ -9,6 +9,7 @@ from few_shots import ToyLite0, flat, grainy, tiny
 from torch import Tensor
 
 from studio.adapt.methods import METHODS
+from studio.adapt.parts import whole
 from studio.adapt.student import CLASS, Student, StudentConfig, chosen, judging, rate_names, synthesise
 from studio.core.errors import InvalidRequest
 from studio.models.gan import GanGenerator
@@ -184,3 +185,34 @@ def test_a_base_without_classes_is_refused() -> None:
 def test_settings_out_of_range_are_refused(change: dict[str, object], sentence: str) -> None:
     with pytest.raises(InvalidRequest, match=sentence):
         dataclasses.replace(QUICK, **change)  # type: ignore[arg-type]
+
+
+def test_two_students_whose_parts_take_turns_are_those_that_each_would_be_alone() -> None:
+    alone, first, second = student(), student(), student(seed=1)
+    alone.step()
+    waiting = [first.stepping(), second.stepping()]
+    taken = 0
+    while waiting:
+        parts = waiting.pop(0)
+        if next(parts, waiting) is not waiting:
+            waiting.append(parts)
+            taken += 1
+    assert taken == 2 * 4, "four pauses a step"
+    assert torch.equal(alone.show(noise()), first.show(noise()))
+
+
+def test_the_way_back_in_two_parts_has_the_gradients_of_one() -> None:
+    """The picture's gradient, walked on, against the chain rule by finite differences on one weight."""
+    one = student(dataclasses.replace(QUICK, diversity=0.0, batch=2))
+    named = dict(one.adapted)
+    weight = named["colour.bias"]
+    losses = []
+    whole(one.differentiating(one.pictures))
+    found = weight.grad
+    assert found is not None
+    for shift in (1e-2, -1e-2):
+        other = student(dataclasses.replace(QUICK, diversity=0.0, batch=2))
+        with torch.no_grad():
+            other.adapted["colour.bias"][0] += shift
+        losses.append(whole(other.differentiating(other.pictures))["generator"])
+    assert float(found[0]) == pytest.approx((losses[0] - losses[1]) / 2e-2, rel=0.1, abs=1e-3)

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from few_shots import TINY, ToyLite0, artists, tiny
 from torch import Tensor
 
+from studio.adapt.parts import whole
 from studio.adapt.student import CLASS, Student, StudentConfig, rate_names
 from studio.core import checkpoint
 from studio.core.dataset import ImageSet
@@ -88,7 +89,7 @@ def follow(one: MetaTrainer, episodes: list[Episode]) -> list[Student]:
         for _ in range(one.config.inner_steps):
             student.step()
         if one.config.algorithm == "fomaml":
-            student.differentiate(each.query.float().div(127.5).sub(1))
+            whole(student.differentiating(each.query.float().div(127.5).sub(1)))
         found.append(student)
     return found
 
