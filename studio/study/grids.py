@@ -14,6 +14,7 @@ from studio.latent.seeds import noise
 from studio.study.plan import Record
 
 COLUMNS = 10
+SHOWN = 64  # px at least, a picture
 
 
 def grid(records: Sequence[Record], path: Path) -> Path:
@@ -21,7 +22,7 @@ def grid(records: Sequence[Record], path: Path) -> Path:
     pictures, labels = list[Image.Image](), []
     for record in firsts(records):
         pictures += pictures_of(record)
-        labels.append(record.plan.setting)
+        labels.append(record.plan.setting.replace("→", " to "))  # PIL's own font has no arrow
     sheet = tile(pictures, COLUMNS, row_labels=labels)
     with atomic_write(path) as temporary:
         sheet.save(temporary, format="WEBP", quality=90)
@@ -33,7 +34,9 @@ def pictures_of(record: Record) -> list[Image.Image]:
     """COLUMNS pictures by a run's model."""
     model = checkpoint.load(record.checkpoint).build()
     weights = torch.eye(model.class_count)[torch.arange(COLUMNS) % model.class_count] if model.class_count else None
-    return [to_image(picture) for picture in model(noise(list(range(COLUMNS)), model.latent_dim), weights).float()]
+    found = [to_image(picture) for picture in model(noise(list(range(COLUMNS)), model.latent_dim), weights).float()]
+    factor = max(SHOWN // model.resolution, 1)
+    return [one.resize((factor * one.width, factor * one.height), Image.Resampling.BICUBIC) for one in found]
 
 
 def firsts(records: Sequence[Record]) -> list[Record]:
