@@ -114,21 +114,7 @@ def adapt(
     """
     if not FEWEST <= len(pictures) <= MOST:
         raise InvalidRequest(f"Adaptation needs {FEWEST} to {MOST} pictures; got {len(pictures)}.")
-    yield from _adapt(base, learner, features, pictures, method, budget, seed, autocast, Watchman(clock, budget))
-
-
-def _adapt(
-    base: GanGenerator,
-    learner: Learner,
-    features: nn.Module,
-    pictures: Tensor,
-    method: Method,
-    budget: Budget,
-    seed: int,
-    autocast: Autocast,
-    watchman: Watchman,
-) -> Generator[Progress[Adapted], None, None]:
-    random = torch.Generator().manual_seed(seed)
+    watchman, random = Watchman(clock, budget), torch.Generator().manual_seed(seed)
     limit = min((n for n in (budget.steps, method.steps) if n is not None), default=None)
     looks = schedule(budget.seconds)
     with autocast():

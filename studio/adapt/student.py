@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from studio.adapt.parts import Parts, whole
@@ -21,6 +20,7 @@ from studio.models.augment import AUGMENTATIONS, augment
 from studio.models.diversity import lack_of_diversity
 from studio.models.gan import GanGenerator
 from studio.models.learner import Learner, SetDiscriminator, SetHeads
+from studio.models.losses_gan import hinge_by_heads
 from studio.models.projected import MIXED
 
 WEIGHTS = ("all", "modulation", "none")  # what of the generator is adapted besides the new class's embedding
@@ -172,8 +172,7 @@ class Student:
         condition = self._condition(config.batch)
         real = judge.judge(real_maps, condition)
         judged = judge.judge([x.detach() for x in fake_maps], condition)
-        losses = [F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, judged, strict=True)]
-        judge_loss = torch.stack(losses).sum()
+        judge_loss = hinge_by_heads(real, judged)
         self.judge_optimiser.zero_grad(set_to_none=True)
         judge_loss.backward()
         between()

@@ -1,6 +1,6 @@
 """Adversarial objectives by name, each a pair of losses on logits, and the mutations of an evolutionary GAN."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -61,6 +61,11 @@ def least_squares_generator(real: Tensor, fake: Tensor) -> Tensor:  # noqa: ARG0
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """E max(0, 1 − D(x)) + E max(0, 1 + D(G(z)))."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def hinge_by_heads(real: Sequence[Tensor], fake: Sequence[Tensor]) -> Tensor:
+    """The hinge loss of a discriminator of several heads: the sum of theirs. A tensor of logits for each head."""
+    return torch.stack([hinge_discriminator(r, f) for r, f in zip(real, fake, strict=True)]).sum()
 
 
 def hinge_generator(real: Tensor, fake: Tensor) -> Tensor:  # noqa: ARG001

@@ -20,6 +20,7 @@ from studio.models.base import measure_w_mean
 from studio.models.discriminator import ScratchDiscriminator, gradient_penalty
 from studio.models.diversity import lack_of_diversity
 from studio.models.gan import GanConfig, GanGenerator
+from studio.models.losses_gan import hinge_by_heads
 from studio.models.projected import ProjectedDiscriminator
 from studio.training.data import balanced_labels
 from studio.training.recipe import RECIPES, Recipe, StepContext
@@ -126,9 +127,7 @@ class GanTrainer:
         fake_maps = discriminator.project(augment(blur(fake, sigma), policy, context.generator))
         real = discriminator.judge(real_maps, labels, class_weight)
         judged = discriminator.judge([x.detach() for x in fake_maps], labels, class_weight)
-        discriminator_loss = sum_of(
-            F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, judged, strict=True)
-        )
+        discriminator_loss = hinge_by_heads(real, judged)
         context.update(discriminator_loss, self.discriminator_optimiser)
         freeze(self.judging, True)
         generator_loss = -sum_of(f.mean() for f in discriminator.judge(fake_maps, labels, class_weight))

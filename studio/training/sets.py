@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -26,6 +25,7 @@ from studio.models.base import measure_w_mean
 from studio.models.diversity import lack_of_diversity
 from studio.models.gan import GanConfig, GanGenerator
 from studio.models.learner import FEATURES, Learner, LearnerConfig, SetDiscriminator
+from studio.models.losses_gan import hinge_by_heads
 from studio.training.gan import DEEP, measure_statistics
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES, Companion, Recipe, StepContext
@@ -137,9 +137,7 @@ class SetTrainer:
         condition = learner.judge.condition(unit).repeat(times, 1)
         real = discriminator.judge(real_maps, condition, class_weight)
         judged = discriminator.judge([x.detach() for x in fake_maps], condition, class_weight)
-        discriminator_loss = sum_of(
-            F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, judged, strict=True)
-        )
+        discriminator_loss = hinge_by_heads(real, judged)
         context.update(discriminator_loss, self.discriminator_optimiser)
         freeze(self.judging, True)
         condition = learner.judge.condition(unit).repeat(times, 1)

@@ -20,6 +20,7 @@ from studio.core.kinds import LatentModel
 from studio.models import bounds
 from studio.models.base import measure_w_mean
 from studio.models.lite0 import Lite0Features
+from studio.models.losses_gan import hinge_by_heads
 from studio.models.losses_vae import feature_distance, free_divergence, pyramid_l1, sample_posterior
 from studio.models.mixture import fit
 from studio.models.projected import ProjectedDiscriminator
@@ -168,7 +169,7 @@ class VaeTrainer:
         fake_maps = discriminator.project(torch.cat([rebuilt, crossed]))
         real = discriminator.judge(real_maps, labels)
         fake = discriminator.judge([x.detach() for x in fake_maps], fake_labels)
-        hinge = sum_of(F.relu(1 - r).mean() + F.relu(1 + f).mean() for r, f in zip(real, fake, strict=True))
+        hinge = hinge_by_heads(real, fake)
         context.update(hinge, optimiser)
         freeze(self.judging, True)
         opinion = -sum_of(f.mean() for f in discriminator.judge(fake_maps, fake_labels))
