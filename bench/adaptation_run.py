@@ -207,8 +207,27 @@ class Judge:
         with autocast():
             self.pooled = drained(describe(net, self.images, torch.zeros(len(self.images)).long(), BATCH)).pooled
             self.like, mirrored = (drained(likenesses(net, x, BATCH)) for x in (self.images, self.images.flip(3)))
-        between = torch.minimum(_distances(self.like, self.like), _distances(self.like, mirrored))
-        self.own = between.fill_diagonal_(torch.inf).min(dim=1).values.clamp_min(1e-6)
+        self.between = torch.minimum(_distances(self.like, self.like), _distances(self.like, mirrored))
+        self.own = self.between.fill_diagonal_(torch.inf).min(dim=1).values.clamp_min(1e-6)
+
+    def real_copies(self, support: Tensor) -> tuple[int, int]:
+        """The count of copies among the artist's other works, each taken for a sample and out of the works that a
+        picture's own neighbour is sought among. support: places in the data. → (how many count as copies, of all)."""
+        own = [self.rows[int(place)] for place in support]
+        others = [row for row in range(len(self.images)) if row not in own]
+        first = self.between[own].topk(2, dim=1, largest=False)
+        counted = 0
+        for row in others:
+            left = torch.where(first.indices[:, 0] == row, first.values[:, 1], first.values[:, 0])
+            counted += bool((self.between[own, row] < left).any())
+        return counted, len(others)
+
+    def planted(self, copies: Tensor, support: Tensor) -> float:
+        """Share of pictures made from the support, in its order, that count as copies. copies: (N,3,R,R) uint8."""
+        own = [self.rows[int(place)] for place in support]
+        with self.autocast():
+            like = drained(likenesses(self.net, copies, BATCH))
+        return float(((like - self.like[own]).double().norm(dim=1) < self.own[own]).double().mean())
 
     def score(self, samples: Tensor, support: Tensor, query: Tensor, seed: int) -> dict[str, float]:
         """samples: (N,3,R,R) uint8. support, query: places in the data. novelty: median over the samples of the

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.adaptation import append, records
 from bench.adaptation_report import NOTES, _kept, at_second, at_step, by_artist, ratio
-from bench.adaptation_run import ARMS, Setting, Stopwatch, moments, student_of
+from bench.adaptation_run import ARMS, Judge, Setting, Stopwatch, moments, student_of
 
 SETTING = Setting((), "vgg16", "out", {"": "base.safetensors"}, budget=10.0, step_seconds=0.5)
 
@@ -107,3 +108,14 @@ def test_what_people_wrote_into_the_page_is_kept(tmp_path: Path) -> None:
     assert _kept(page) == f"{NOTES[0]}\n{NOTES[1]}"
     page.write_text(f"# Old\n{NOTES[0]}\nBierstadt convinces.\n{NOTES[1]}\n| old |", encoding="utf-8")
     assert _kept(page) == f"{NOTES[0]}\nBierstadt convinces.\n{NOTES[1]}"
+
+
+# works at 0, 1, 3 and 7 on a line, support 0 and 7: 1 is nearer to 0 than 0's next one (3), and 3 is nearer to 7 than
+# 7's next one (1, at 6); what is nobody's neighbour would not count
+def test_a_real_work_counts_where_it_is_the_neighbour_of_one_of_the_support() -> None:
+    judge = Judge.__new__(Judge)
+    places = torch.tensor([0.0, 1.0, 3.0, 7.0])
+    judge.images, judge.rows = torch.zeros(4, 3, 1, 1, dtype=torch.uint8), {index: index for index in range(4)}
+    judge.between = (places[:, None] - places).abs().fill_diagonal_(torch.inf)
+    assert judge.real_copies(torch.tensor([0, 3])) == (2, 2)
+    assert judge.real_copies(torch.tensor([0])) == (1, 3)
