@@ -1,5 +1,6 @@
 """The Lab's bench for the studies: their documents' tables, and plots of their records that can be zoomed."""
 
+import base64
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html import escape
@@ -32,6 +33,7 @@ def layout() -> dict[str, Any]:
             with gr.Row(elem_classes="study-plots"):
                 parts[f"{name}_{QUALITY}"] = _plot("seed", "KID", "KID of each seed, lower is better")
                 parts[f"{name}_{GRADIENT}"] = _plot("pictures seen", "gradient", "Norm of the gradients over time")
+            parts[f"{name}_grid"] = gr.HTML(elem_classes="study-grid", apply_default_css=False)
             parts[f"{name}_text"] = gr.Markdown("", sanitize_html=True, elem_classes="lab-study", latex_delimiters=[])
     return {f"{PREFIX}{name}": part for name, part in parts.items()}
 
@@ -51,7 +53,7 @@ def _plot(x: str, y: str, title: str) -> Any:
 
 def wire(parts: Parts, settings: Settings) -> None:
     """Connect the bench's events."""
-    shown = " ".join(f"{name}_{kind}" for name in DOCUMENTS for kind in ("none", QUALITY, GRADIENT, "text"))
+    shown = " ".join(f"{name}_{kind}" for name in DOCUMENTS for kind in ("none", QUALITY, GRADIENT, "grid", "text"))
     connect(
         parts["lab_tab"].select,
         entering(DOCS, settings.home / "studies", settings.allow_paths),
@@ -77,6 +79,7 @@ def entering(docs: Path, studies: Path, paths: bool = True) -> Callable[[], Iter
             text = _text(docs / document)
             records = _records(studies / name) or _summary(docs / f"{name}.json")
             view[f"{name}_none"] = "" if text or records else absent(name, str(studies / name) if paths else "STUDY")
+            view[f"{name}_grid"] = pictured(docs / f"{name}.webp", f"The same seeds by each model of {name}")
             view[f"{name}_text"] = harmless(text)
             for kind, rows in ((QUALITY, qualities(records)), (GRADIENT, gradients(records))):
                 frame = pd.DataFrame(rows) if rows else None
@@ -84,6 +87,15 @@ def entering(docs: Path, studies: Path, paths: bool = True) -> Callable[[], Iter
         yield view
 
     return enter
+
+
+def pictured(path: Path, words: str) -> str:
+    """A study's sheet of pictures; nothing where there is none."""
+    try:
+        data = base64.b64encode(path.read_bytes()).decode()
+    except OSError:
+        return ""
+    return f'<img src="data:image/webp;base64,{data}" alt="{escape(words)}">'
 
 
 def absent(name: str, folder: str) -> str:

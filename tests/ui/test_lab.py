@@ -295,6 +295,11 @@ def test_what_came_with_a_document_becomes_plots(tmp_path: Path) -> None:
     view = last(lab_studies.entering(tmp_path, tmp_path / "studies")())
     assert view["activations_kid"].visible
     assert not view["activations_gradient"].visible
+    assert view["activations_grid"] == ""
+    (tmp_path / "activations.webp").write_bytes(b"RIFF")
+    shown = last(lab_studies.entering(tmp_path, tmp_path / "studies")())["activations_grid"]
+    assert 'src="data:image/webp;base64,UklGRg=="' in shown
+    assert 'alt="' in shown
 
 
 def test_a_study_s_records_become_plots(tmp_path: Path) -> None:
