@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 
 from studio.core.activations import ACTIVATIONS
 from studio.core.errors import InvalidRequest
@@ -18,6 +19,7 @@ from studio.study.statistics import Spread, agreement, best_and_rivals, over_see
 
 GENERATOR, DISCRIMINATOR = DcganConfig().generator_activation, DcganConfig().discriminator_activation
 ARROW = "→"
+RANKED = {"kid": "KID", "precision": "precision", "diversity-ratio": "diversity"}
 PLAYERS = (("model", "generator", "G"), ("discriminator", "discriminator", "D"))
 
 
@@ -209,13 +211,12 @@ def verdict(records: Sequence[Record], kid: Mapping[str, Spread], dead: Mapping[
                 f"- {where} **{best}** has the lowest mean KID ({chosen[best].text()}), {apart}. "
                 f"The highest has {worst} ({chosen[worst].text()})."
             )
-    correlations = agreement(records, "kid")
-    if correlations:
-        mean = sum(correlations) / len(correlations)
-        says.append(
-            f"- The ranking by KID agrees between seeds with a mean Spearman correlation of {mean:.2f} "
-            f"(lowest pair {min(correlations):.2f})."
+    stable = {words: agreement(records, metric) for metric, words in RANKED.items()}
+    if stable["KID"]:
+        told = ", ".join(
+            f"{mean(found):.2f} by {words} (lowest {min(found):.2f})" for words, found in stable.items() if found
         )
+        says.append(f"- The rankings of two seeds agree with a mean Spearman correlation of {told}.")
     else:
         says.append("- With fewer than two seeds or two settings nothing can be said of how stable the ranking is.")
     for key, name, _ in PLAYERS:
