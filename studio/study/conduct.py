@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,17 @@ from studio.core.dataset import ImageSet, read_dataset
 from studio.core.errors import TrainingError
 from studio.core.fields import configure
 from studio.core.progress import Progress
+from studio.evaluation.cache import likenesses_cached
+from studio.evaluation.config import EvaluationConfig
 from studio.evaluation.features import EVALUATION_SIZE, feature_net
 from studio.study.plan import Record, RunPlan
 from studio.study.records import (
+    CACHE,
     REFERENCE,
     TRAINING,
     finished,
     keep_images,
+    kept_images,
     read_json,
     read_record,
     run_folder,
@@ -72,6 +76,8 @@ def conduct(
     waiting = [plan for plan in plans if read_record(folder, plan) is None]
     done, running, errors = len(plans) - len(waiting), list[Running](), dict[str, str]()
     total = PARTS * len(plans)
+    for share in _described([plan for plan in waiting if plan.novelty], folder, workers * threads):
+        yield Progress(done * PARTS, total, preview={"training pictures": ("describing", share)})
     try:
         while waiting or running:
             free = [slot for slot in range(workers) if slot not in {one.slot for one in running}]
@@ -93,6 +99,22 @@ def conduct(
         name, sentence = next(iter(errors.items()))
         raise TrainingError(f"{len(errors)} of {len(plans)} runs failed, the first is {name}: {sentence}")
     yield Progress(total, total, result=finished(folder, plans))
+
+
+def _described(plans: Sequence[RunPlan], folder: Path, threads: int) -> Iterator[float]:
+    """What every judgement of novelty looks up: found once, here, and not by each of the first runs. Yields how much
+    of it is done."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for features in dict.fromkeys(plan.features for plan in plans):
+            images, done = kept_images(folder / f"{TRAINING}.safetensors").images, 0
+            batch = EvaluationConfig((features,)).batch
+            for more in likenesses_cached(folder / CACHE, feature_net(features), images, batch):
+                done += more
+                yield done / len(images)
+    finally:
+        torch.set_num_threads(before)
 
 
 def _start(plan: RunPlan, folder: Path, slot: int, threads: int) -> Running:

@@ -16,6 +16,7 @@ from studio.core.files import atomic_write
 from studio.study.plan import Record, RunPlan
 
 TRAINING, REFERENCE = "training", "reference"  # pictures
+CACHE = "cache"  # folder of features
 TRAINED, DONE = "trained.json", "record.json"  # records
 
 

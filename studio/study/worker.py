@@ -27,6 +27,7 @@ from studio.evaluation.features import training_features
 from studio.study.plan import UNLIMITED, Record, RunPlan
 from studio.study.probe import PICTURES, look
 from studio.study.records import (
+    CACHE,
     REFERENCE,
     TRAINED,
     TRAINING,
@@ -152,7 +153,7 @@ def judge(record: Record, folder: Path, data: ImageSet, stop: Callable[[], bool]
     job = evaluate(
         model.build(), kept_images(folder / f"{REFERENCE}.safetensors"), data if plan.novelty else None,
         EvaluationConfig((plan.features,), plan.count), name=plan.name, classes=model.classes,
-        training_features=training_features(model.provenance), cache=folder / "cache",
+        training_features=training_features(model.provenance), cache=folder / CACHE,
     )  # fmt: skip
     metrics: Mapping[str, float] = {}
     for progress in job:

@@ -166,6 +166,7 @@ def test_objectives_from_the_plan_to_the_document(tmp_path: Path, folder_of_pict
     document = (docs / "OBJECTIVES.md").read_text()
     assert all(f"| {setting} |" in document for setting in ("GAN hinge", "E-GAN", "VAE"))
     assert "E-GAN's mean KID" in document
+    assert len(list((out / "cache").glob("lite0-likeness-*"))) == 1, "the training pictures are described once"
 
 
 def test_a_dry_run_lists_the_runs_and_their_time(tmp_path: Path) -> None:
