@@ -128,7 +128,7 @@ def test_activations_from_the_plan_to_the_document(tmp_path: Path, folder_of_pic
     document = (docs / "ACTIVATIONS.md").read_text()
     summary = json.loads((docs / "activations.json").read_text())
     assert len(qualities(summary)) == 4
-    assert len(gradients(summary)) == 2 * 2
+    assert len(gradients(summary, [plan["plan"]["setting"] for plan in summary])) == 2 * 2
     assert "| G tanh, D leaky_relu |" in document
     assert "mean Spearman correlation of" in document
     assert sorted(path.name for path in docs.iterdir()) == [

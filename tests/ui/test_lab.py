@@ -310,11 +310,16 @@ def test_a_study_s_records_become_plots(tmp_path: Path) -> None:
     record = {"plan": plan, "metrics": {"kid-vgg16": 0.25}, "probes": [probe]}
     (folder / "record.json").write_text(json.dumps(record))
     (tmp_path / "ACTIVATIONS.md").write_text("# Study\n\n![plot](a.svg)\n\n| a | b |\n| --- | --- |\n| 1 | 2 |\n")
-    assert lab_studies.qualities([record]) == [{"setting": "G relu", "seed": 0, "KID": 0.25}]
-    assert lab_studies.gradients([record]) == [{"setting": "G relu", "pictures seen": 32, "gradient": 2.0}]
+    row = {"setting": "G relu", "place": 1, "seed": "seed 0", "KID": 0.25}
+    assert lab_studies.qualities([record]) == [row]
+    assert lab_studies.gradients([record], ["G relu"]) == [{"setting": "G relu", "pictures seen": 32, "gradient": 2.0}]
+    assert lab_studies.gradients([record], ["G elu"]) == []
     view = last(lab_studies.entering(tmp_path, tmp_path)())
     assert view["activations_none"] == ""
     assert "| 1 | 2 |" in view["activations_text"]
     assert view["activations_kid"].visible
+    assert view["activations_chosen"].value == ["G relu"]
+    drawn = last(lab_studies.choosing(tmp_path, tmp_path)(["G relu"]))
+    assert drawn["activations_gradient"].visible
     zoomed = last(lab_studies.zooming("activations_kid")({"index": [1, 2], "selected": True}))
     assert zoomed["activations_kid"].x_lim == [1.0, 2.0]
