@@ -173,7 +173,12 @@ def verdict(records: Sequence[Record], figures: Mapping[str, Mapping[str, Spread
     return "\n".join(says) or "- No run could be judged."
 
 
+def keeps(plan: RunPlan) -> bool:
+    """The VAE is too large to be kept beside the others."""
+    return plan.recipe != "vae"
+
+
 STUDIES.add(
     "objectives",
-    Study("objectives", ObjectiveStudy, plans, report, "five GAN objectives, E-GAN, conditional GAN and VAE"),
+    Study("objectives", ObjectiveStudy, plans, report, "five GAN objectives, E-GAN, conditional GAN and VAE", keeps),
 )
