@@ -28,6 +28,7 @@ Perception = Callable[[Tensor], Sequence[Tensor]]
 """Pictures (B,3,H,W) in [-1,1] → maps (B,C,h,w), e.g. of an encoder."""
 
 CHUNK = 4  # candidates a step
+RESERVE = 0.03  # share of the seconds for the picture at the end, and for a step that takes longer than the others
 SEARCH = 0.25  # share of the seconds after which no more candidates are drawn
 MAP_DEVIATION = 0.5  # of a generator's maps, for the unit of details; those of trained ones lie between 0.4 and 0.7
 RAMP_UP, RAMP_DOWN = (
@@ -198,7 +199,7 @@ class Descent:
 
     def run(self, began: float, clock: Callable[[], float]) -> Iterator[Progress[Inversion]]:
         """Steps until they are done or the time is; the last item carries the inversion."""
-        steps, limit = self.config.steps, self.config.seconds or float("inf")
+        steps, limit = self.config.steps, (1 - RESERVE) * (self.config.seconds or float("inf"))
         step, pace, share = 0, 0.0, 0.0
         entered = clock()
         while step < steps and clock() - began + pace < limit:
