@@ -139,6 +139,8 @@ class AdaptJobs:
             return
         if done.adaptation.reference:  # it had ended by itself
             return
+        # The first view takes the place from the job, so that what it shows last is over when the result comes.
+        yield {"status": status("Stopping: the last snapshot is being kept.")}
         last = len(done.adaptation.stages) - 1
         reference = self.engine.pick(self.works.whole(done), last)
         kept = replace(done.adaptation, best=last, stopped="Stopped by you.", reference=reference)
