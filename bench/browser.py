@@ -5,7 +5,9 @@ import shutil
 import statistics
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from bench.startup import app, free_port, wait_for_page
 from bench.table import Row
@@ -47,7 +49,9 @@ def browser() -> str:
     return found
 
 
-def _on_screen(model: str) -> float:
+@contextmanager
+def opened() -> Iterator[Any]:
+    """The page of a studio of its own in Chromium, with its first wall painted: a playwright Page."""
     from playwright.sync_api import sync_playwright  # not needed by the other benchmarks
 
     port = free_port()
@@ -58,17 +62,27 @@ def _on_screen(model: str) -> float:
         page = chromium.new_page(viewport={"width": 1440, "height": 900})
         page.goto(url)
         page.wait_for_selector(".wall img", timeout=PATIENCE)
+        yield page
+        chromium.close()
+
+
+def moved(page: Any, move: str, count: int, warm_up: int) -> float:
+    """Median milliseconds of a script that moves a slider to a value, over `count` moves after those of the warm-up."""
+    times = []
+    for number in range(warm_up + count):
+        times.append(page.evaluate(move, 0.3 + 0.02 * number))
+        page.wait_for_timeout(60)
+    return statistics.median(times[warm_up:])
+
+
+def _on_screen(model: str) -> float:
+    with opened() as page:
         field = page.get_by_label("Model", exact=True)
         if field.input_value() != Path(model).stem:
             field.click()
             page.get_by_role("option", name=Path(model).stem, exact=True).click()
         page.wait_for_timeout(3000)
-        times = []
-        for move in range(MOVES + 5):
-            times.append(page.evaluate(MOVE, 0.3 + 0.02 * move))
-            page.wait_for_timeout(60)
-        chromium.close()
-    return statistics.median(times[5:])
+        return moved(page, MOVE, MOVES, 5)
 
 
 def _on_server(model: str) -> float:

@@ -4,8 +4,7 @@ import statistics
 import time
 from collections.abc import Iterator
 
-from bench.browser import PATIENCE, browser
-from bench.startup import app, free_port, wait_for_page
+from bench.browser import PATIENCE, moved, opened
 from bench.table import Row
 from studio.engine import Engine
 from studio.ui.lab_jobs import MAX_MODELS, LabJobs
@@ -44,16 +43,7 @@ def measure(model: str) -> Iterator[Row]:
 
 
 def _on_screen(models: list[str]) -> float:
-    from playwright.sync_api import sync_playwright  # not needed by the other benchmarks
-
-    port = free_port()
-    with app(port) as process, sync_playwright() as playwright:
-        url = f"http://127.0.0.1:{port}/"
-        wait_for_page(url, process)
-        chromium = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
-        page = chromium.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(url)
-        page.wait_for_selector(".wall img", timeout=PATIENCE)
+    with opened() as page:
         page.get_by_role("tab", name="Lab", exact=True).click()
         sections = page.locator(".beside section")
         sections.first.wait_for(timeout=PATIENCE)
@@ -65,12 +55,7 @@ def _on_screen(models: list[str]) -> float:
             page.locator(f".beside section[aria-label='{name}']").wait_for(timeout=PATIENCE)
         page.keyboard.press("Escape")
         page.wait_for_timeout(1000)
-        times = []
-        for move in range(MOVES + 3):
-            times.append(page.evaluate(MOVE, 0.3 + 0.02 * move))
-            page.wait_for_timeout(60)
-        chromium.close()
-    return statistics.median(times[3:])
+        return moved(page, MOVE, MOVES, 3)
 
 
 def _on_server(models: list[str]) -> float:
