@@ -43,14 +43,19 @@ class LatentModel(nn.Module, ABC):
 
     def paint(self, rows: Tensor) -> Tensor:
         """As synthesis. rows: (B,L,W), or (B,L+D,W), of which the rows past L hold the details."""
+        w, details = self.parted(rows)
+        return self.synthesis(w, details) if details else self.synthesis(w)
+
+    def parted(self, rows: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """What paint is given as what synthesis is given: w (B,L,W) and the details, if any."""
         if rows.shape[1] == self.layers:
-            return self.synthesis(rows)
+            return rows, []
         flat, details, start = rows[:, self.layers :].flatten(1), [], 0
         for channels, side in self.detail_shapes:
             stop = start + channels * side * side
             details.append(flat[:, start:stop].unflatten(1, (channels, side, side)))
             start = stop
-        return self.synthesis(rows[:, : self.layers], details)
+        return rows[:, : self.layers], details
 
     @property
     def detail_rows(self) -> int:

@@ -1,8 +1,9 @@
 """Where and in what precision models run, and the workers that run them."""
 
+import itertools
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -18,6 +19,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 FASTER = 1.1  # bfloat16 is used where it is at least this many times faster
+CPU_STEP = 4  # pictures a worker and step: what a slider may have to wait for
 GPU_STEP = 16  # pictures a step where there is one worker on a fast device
 
 
@@ -37,17 +39,17 @@ def choose_device(name: str) -> torch.device:
 
 
 class Workers:
-    """Threads that each make one picture at a time, with one torch thread each; on an accelerator a single one.
+    """Threads that make pictures with one torch thread each; on an accelerator a single one.
 
-    Why not batches: a convolution and a matrix product add up in an order that depends on the batch size and on the
-    number of threads, so the last bits of a picture would depend on its company. One picture a worker is the same
-    picture everywhere, and as fast: small models gain nothing from splitting one convolution over cores.
+    Why not one batch on all threads: a convolution and a matrix product may add up in an order that depends on the
+    batch size and on the number of threads, and the last bits of a picture would depend on its company. Small models
+    gain nothing from splitting one convolution over cores either.
     """
 
     def __init__(self, device: torch.device, threads: int | None) -> None:
         before = torch.get_num_threads()
         self.count = (threads or before) if device.type == "cpu" else 1
-        self.step = 4 * self.count if device.type == "cpu" else GPU_STEP
+        self.step = CPU_STEP * self.count if device.type == "cpu" else GPU_STEP
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="studio")
         together = threading.Barrier(self.count)
 
@@ -68,22 +70,35 @@ class Workers:
         """make(item) for each item, in order."""
         return list(self._pool.map(make, items))
 
+    def shared(self, make: Callable[[Sequence[T]], list[R]], items: Sequence[T]) -> list[R]:
+        """make(part) for one part of the items a worker, as even as can be; the results in order."""
+        bounds = [len(items) * i // self.count for i in range(self.count + 1)]
+        parts = [items[low:high] for low, high in itertools.pairwise(bounds) if high > low]
+        return [made for some in self.map(make, parts) for made in some]
+
 
 class Precision:
     """float32, or bfloat16 in a network where a trial finds it faster.
 
     record: where the verdict of a CPU's trial is kept (`studio.core.bfloat16`). A GPU is tried on the first job.
+    tried: how many pictures each fused form of a model may paint at once (`studio.engine.brush`).
     """
 
     def __init__(self, device: torch.device, record: Path | None = None) -> None:
         self.device, self.record = device, record
         self.half: bool | None = None  # not tried yet
+        self.tried: dict[Hashable, int] = {}
         if device.type == "mps" or (device.type == "cuda" and not torch.cuda.is_bf16_supported(False)):
             self.half = False
 
+    @property
+    def on_cpu(self) -> bool:
+        """Whether the processor computes."""
+        return self.device.type == "cpu"
+
     @torch.inference_mode()
     def synthesise(self, model: LatentModel, w: Tensor) -> Tensor:
-        """w: (1,L,W), or (1,L+D,W) with details, on the device → (1,3,R,R) float32 or bfloat16."""
+        """w: (B,L,W), or (B,L+D,W) with details, on the device → (B,3,R,R) float32 or bfloat16."""
         with self.chosen():
             return model.paint(w)
 

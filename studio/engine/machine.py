@@ -64,7 +64,6 @@ class Machine:
         if painter is None:
             build = partial(opened.build, self._bench.load)
             painter = workers.map(lambda make: Painter(make(), opened.classes, precision), [build])[0]
-            workers.map(precision.probe, [painter.model])
         self.loaded[opened.key] = painter
         while len(self.loaded) > 1 and sum(p.bytes for p in self.loaded.values()) > self.settings.cache_bytes:
             self.loaded.popitem(last=False)

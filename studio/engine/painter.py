@@ -1,5 +1,6 @@
-"""A loaded model that paints: from lineage to w to pixels, one picture at a time, the same bits every time."""
+"""A loaded model that paints: from lineage to w to pixels, the same bits every time and in any company."""
 
+import itertools
 from collections.abc import Sequence
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor
 from studio.core.images import to_uint8
 from studio.core.kinds import LatentModel
 from studio.core.video import Frame
+from studio.engine.brush import Brush
 from studio.engine.device import Precision
 from studio.engine.lineage import Step, origin
 from studio.engine.own import Owner, mixed_rows
@@ -22,13 +24,15 @@ class Painter:
         self.device = precision.device
         self.classes = classes
         self.model = _ready(model, self.device)
-        self.bytes = _bytes(self.model)
-        self.owner = Owner(self.model, classes)
+        precision.probe(self.model)
         self._precision = precision
+        self._brush = Brush(self.model, precision)
+        self.bytes = _bytes(self.model) + self._brush.bytes
+        self.owner = Owner(self.model, classes)
 
-    def picture(self, picture: Picture, psi: float) -> Frame:
-        """A settled picture → its pixels (R,R,3)."""
-        return self.paint(self.style(picture, psi))
+    def pictures(self, pictures: Sequence[Picture], psi: float) -> list[Frame]:
+        """Settled pictures → the pixels (R,R,3) of each."""
+        return self.paint([self.style(picture, psi) for picture in pictures])
 
     def style(self, picture: Picture, psi: float) -> Tensor:
         """A settled picture → its truncated w (1,L,W) on the CPU; (1,L+D,W) where it has details."""
@@ -55,10 +59,10 @@ class Painter:
         w = self.model.mapping(z, weights)
         return truncate(w, class_mean(self.model.w_mean, weights), psi).cpu()
 
-    @torch.inference_mode()
-    def paint(self, w: Tensor) -> Frame:
-        """w (1,L,W), or (1,L+D,W) with details → pixels (R,R,3)."""
-        return to_uint8(self._precision.synthesise(self.model, w.to(self.device)))[0]
+    def paint(self, rows: Sequence[Tensor]) -> list[Frame]:
+        """w (1,L,W), or (1,L+D,W) with details, of each picture → the pixels (R,R,3) of each."""
+        groups = itertools.groupby(rows, key=lambda w: w.shape)  # with and without details
+        return [frame for _, some in groups for frame in to_uint8(self._brush(torch.cat(list(some)).to(self.device)))]
 
 
 def _ready(model: LatentModel, device: torch.device) -> LatentModel:

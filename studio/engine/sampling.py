@@ -100,7 +100,7 @@ class Sampling:
         while len(samples) < len(pictures):
             with self._machine.step(opened) as (painter, workers):
                 chunk = pictures[len(samples) : len(samples) + workers.step]
-                frames = workers.map(partial(painter.picture, psi=psi), chunk)
+                frames = workers.shared(partial(painter.pictures, psi=psi), chunk)
             for picture, frame in zip(chunk, frames, strict=True):
                 samples.append(Sample(Image.fromarray(frame), picture, recipe(picture)))
             done = len(samples) == len(pictures)
@@ -115,7 +115,7 @@ class Sampling:
                 with self._machine.step(opened) as (painter, workers):
                     route = route or walks.plan(painter, workers, keys, request)
                     chunk = range(done, min(done + workers.step, request.frames))
-                    frames = workers.map(partial(route.frame, painter), chunk)
+                    frames = workers.shared(partial(route.frames, painter), chunk)
                 for frame in frames:
                     film.add(frame)
                 done += len(frames)

@@ -27,15 +27,16 @@ class Route:
     z: Tensor | None = None
     weights: Tensor | None = None
 
-    def frame(self, painter: Painter, index: int) -> Frame:
-        """Paint one frame, enlarged or reduced (Lanczos) where a size is asked for. → (S,S,3)."""
+    def frames(self, painter: Painter, indices: Sequence[int]) -> list[Frame]:
+        """Paint some frames, enlarged or reduced (Lanczos) where a size is asked for. → (S,S,3) each."""
+        return [_resized(frame, self.size) for frame in painter.paint([self._style(painter, i) for i in indices])]
+
+    def _style(self, painter: Painter, index: int) -> Tensor:
         here = slice(index, index + 1)
         if self.z is not None:
-            w = painter.map(self.z[here], None if self.weights is None else self.weights[here], self.psi)
-        else:
-            assert self.w is not None
-            w = self.w[here]
-        return _resized(painter.paint(w), self.size)
+            return painter.map(self.z[here], None if self.weights is None else self.weights[here], self.psi)
+        assert self.w is not None
+        return self.w[here]
 
 
 def plan(painter: Painter, workers: Workers, keys: Sequence[Picture], request: WalkRequest) -> Route:

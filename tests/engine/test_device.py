@@ -1,7 +1,7 @@
 """The device is found, its workers leave the rest of the process alone, and bfloat16 must earn its place."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -71,6 +71,19 @@ def test_results_come_in_order_and_errors_come_through() -> None:
     with pytest.raises(ZeroDivisionError):
         workers.map(lambda x: 1 // x, [1, 0])
     assert workers.map(lambda x: x, [3]) == [3]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 7, 8])
+def test_items_are_shared_evenly_and_come_back_in_order(count: int) -> None:
+    parts: list[int] = []
+
+    def twice(items: Sequence[int]) -> list[int]:
+        parts.append(len(items))
+        return [2 * item for item in items]
+
+    assert Workers(CPU, 3).shared(twice, range(count)) == [2 * item for item in range(count)]
+    assert len(parts) == min(count, 3)
+    assert not parts or max(parts) - min(parts) <= 1
 
 
 def sketch() -> Sketch:
