@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from studio.models.dcgan import DcganConfig, Dcgan
+from studio.models.dcgan import Dcgan, DcganConfig
 from studio.models.gan import GanConfig, GanGenerator
 from studio.models.gan_fused import FusedGan, fused
 from studio.models.packed import available
