@@ -6,7 +6,8 @@ discriminator learns from the survivors' pictures. With 3 children, 1 survivor a
 weights this is the paper's algorithm 1. Departures from it: the discriminator takes one step a generation (the paper's
 takes two or three); all children of a generation see the same noise and are judged on the same pictures, so that luck
 decides less; and the discriminator's step uses the gradients that were measured for F_d, which are those of its loss on
-the survivors' pictures, so that it costs nothing.
+the survivors' pictures, so that it costs nothing. With an interval a generation comes every so many steps only; in
+between each survivor goes on alone, by the objective that made it, at the price of a plain GAN's step.
 
 Under several processes every one holds the whole population and its own part of the batch.
 """
@@ -33,7 +34,7 @@ from studio.models.blocks import Noise
 from studio.models.dcgan import Dcgan, DcganConfig, DcganDiscriminator
 from studio.models.discriminator import ScratchDiscriminator
 from studio.models.gan import GanConfig, GanGenerator
-from studio.models.losses_gan import OBJECTIVES, Objective, diversity, mutation, quality
+from studio.models.losses_gan import OBJECTIVES, diversity, mutation, quality
 from studio.training.family import Family, Generation, GenerationLog
 from studio.training.family_sheet import family_tree
 from studio.training.gan import measure_statistics
@@ -51,7 +52,8 @@ class EganTraining:
     """Settings of the evolution.
 
     objective: what the discriminator learns by (the paper: minimax). mutations: objectives joined by commas.
-    population: children a generation. survivors: how many of them go on. crossover: probability that a child has a
+    population: children a generation. survivors: how many of them go on. interval: steps from one generation to the
+    next (the paper: 1). crossover: probability that a child has a
     second parent. weight_mutation: probability that a child's weights are mutated at random too, by mutation_scale of
     each tensor's root mean square. gamma: of diversity against quality (the authors' code for CIFAR-10: 0.004).
     beta1: of Adam.
@@ -61,6 +63,7 @@ class EganTraining:
     mutations: str = "minimax,non_saturating,least_squares"
     population: int = 3
     survivors: int = 1
+    interval: int = 1
     crossover: float = 0.0
     weight_mutation: float = 0.0
     mutation_scale: float = 0.01
@@ -76,6 +79,7 @@ class EganTraining:
             raise InvalidRequest(f"mutations names one twice: {self.mutations[:80]!r}; name each once.")
         bounds.whole("population", self.population, 1, MAX_POPULATION)
         bounds.whole("survivors", self.survivors, 1, self.population)
+        bounds.whole("interval", self.interval, 1, 1_000_000)
         for name in ("crossover", "weight_mutation", "mutation_scale"):
             bounds.real(name, getattr(self, name), 0, 1)
         bounds.real("gamma", self.gamma, 0, 1000)
@@ -168,21 +172,28 @@ class EganTrainer:
         return None if labels is None else F.one_hot(labels, self.class_count).to(like.dtype)
 
     def step(self, images: Tensor, labels: Tensor | None, context: StepContext) -> Mapping[str, Tensor]:
-        """One generation."""
+        """One generation, or a step of the survivors between two."""
         config, objective, dice = self.config, OBJECTIVES[self.config.objective], self.family.dice()
         self._prepare(context)
         images = images.contiguous(memory_format=torch.channels_last)
-        born = births(config.population, config.survivors, config.names, config.crossover, config.weight_mutation, dice)
         real = self.judge(images, labels)
         z = context.draw(len(images), self.model.latent_dim, device=images.device)
         weights = self._weights(labels, z)
+        born: list[Birth] | None = None
+        if self.family.due(config.interval):
+            chances = config.crossover, config.weight_mutation
+            born = births(config.population, config.survivors, config.names, *chances, dice)
+            learners, ways = self.members[config.survivors :], [birth.mutation for birth in born]
+        else:
+            learners, ways = self.survivors, self.family.ways(config.names)
         freeze(self.judging, True)
-        for birth, child in zip(born, self.members[config.survivors :], strict=True):
-            self._bear(birth, child, dice)
-            fake = self.judge(child.generator(z, weights), labels)
-            context.update(mutation(birth.mutation, objective, real.detach(), fake), child.optimiser)
+        for place, (way, learner) in enumerate(zip(ways, learners, strict=True)):
+            if born is not None:
+                self._bear(born[place], learner, dice)
+            fake = self.judge(learner.generator(z, weights), labels)
+            context.update(mutation(way, objective, real.detach(), fake), learner.optimiser)
         freeze(self.judging, False)
-        return self._select(born, objective, real, labels, context)
+        return self._select(born, learners, real, labels, context)
 
     def _prepare(self, context: StepContext) -> None:
         """What members need that are neither built nor restored with it: Adam's moments, and where noise comes from."""
@@ -199,18 +210,22 @@ class EganTrainer:
             shake(child, self.config.mutation_scale, dice)
 
     def _select(
-        self, born: list[Birth], objective: Objective, real: Tensor, labels: Tensor | None, context: StepContext
+        self,
+        born: list[Birth] | None,
+        learners: list[Member],
+        real: Tensor,
+        labels: Tensor | None,
+        context: StepContext,
     ) -> Mapping[str, Tensor]:
-        """Judge the children, let the best replace their parents, and let the discriminator learn from them."""
-        config, device = self.config, real.device
+        """Judge those that learnt, let the best children replace their parents, and let the discriminator learn."""
+        config, objective, device = self.config, OBJECTIVES[self.config.objective], real.device
         z = context.draw(len(real), self.model.latent_dim, device=device)
         z[0] = torch.randn(z.shape[1], generator=torch.Generator().manual_seed(int(self.family.seed))).to(device)
         weights = self._weights(labels, z)
-        children = self.members[config.survivors :]
         gradients, scores, losses, thumbnails = [], [], [], []
-        for child in children:
+        for learner in learners:
             with torch.no_grad():
-                fake = child.generator(z, weights)
+                fake = learner.generator(z, weights)
             logits = self.judge(fake, labels)
             loss = objective.discriminator(real, logits)
             gradients.append(torch.autograd.grad(loss, self.judging, retain_graph=True))
@@ -223,12 +238,15 @@ class EganTrainer:
         order = fitness.argsort(descending=True, stable=True)[: config.survivors].tolist()
         learnt = [torch.stack(own).mean(0) for own in zip(*(gradients[place] for place in order), strict=True)]
         context.descend_by(learnt, self.judging_optimiser)
-        chosen = [children[place] for place in order]
+        chosen = [learners[place] for place in order]
         rest = [member for member in self.members if all(member is not kept for kept in chosen)]
         self.members = chosen + rest
-        line = self.family.advance(Generation(born, judged, order, torch.stack(thumbnails).cpu()), config.names)
-        if self.log is not None:
-            self.log.add({"images": context.images + len(real) * context.accelerator.num_processes, **line})
+        if born is None:
+            self.family.carry_on(order)
+        else:
+            line = self.family.advance(Generation(born, judged, order, torch.stack(thumbnails).cpu()), config.names)
+            if self.log is not None:
+                self.log.add({"images": context.images + len(real) * context.accelerator.num_processes, **line})
         best = dict(zip(("quality", "diversity", "fitness"), judged[order[0]], strict=True))
         return {"discriminator": torch.stack([losses[place] for place in order]).mean(), **best}
 

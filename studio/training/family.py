@@ -34,7 +34,8 @@ class Family(nn.Module):
 
     The history holds ROWS generations at most: when it is full, every second one goes and from then on half as many are
     kept. mother and father: (ROWS,P), places in the row before; −1 for none. roots: (survivors,), the place in the last
-    row of the ancestor of each survivor. seed: of what evolution draws, the same on every process.
+    row of the ancestor of each survivor. way: its mutation. age: steps since the last generation. seed: of what
+    evolution draws, the same on every process.
     """
 
     seed: Tensor
@@ -42,6 +43,8 @@ class Family(nn.Module):
     born: Tensor
     ids: Tensor
     roots: Tensor
+    way: Tensor
+    age: Tensor
     count: Tensor
     stride: Tensor
     number: Tensor
@@ -55,18 +58,33 @@ class Family(nn.Module):
     def __init__(self, population: int, survivors: int, resolution: int) -> None:
         super().__init__()
         side = min(resolution, THUMBNAIL)
-        counters = {"generation": 0, "count": 0, "stride": 1, "born": survivors}
+        counters = {"generation": 0, "count": 0, "stride": 1, "born": survivors, "age": 0}
         for name, value in counters.items():
             self.register_buffer(name, torch.tensor(value))
         self.register_buffer("seed", torch.randint(2**31, ()))
         self.register_buffer("ids", torch.arange(survivors))
         self.register_buffer("roots", torch.full((survivors,), -1))
+        self.register_buffer("way", torch.full((survivors,), -1))
         self.register_buffer("number", torch.zeros(ROWS, dtype=torch.int64))
         for name in ("mother", "father", "mutation"):
             self.register_buffer(name, torch.full((ROWS, population), -1))
         self.register_buffer("fitness", torch.zeros(ROWS, population))
         self.register_buffer("survives", torch.zeros(ROWS, population, dtype=torch.bool))
         self.register_buffer("thumbnails", torch.zeros(ROWS, population, 3, side, side, dtype=torch.uint8))
+
+    def due(self, interval: int) -> bool:
+        """Whether the next step is a generation, where one comes every `interval` steps; the first step is."""
+        return int(self.generation) == 0 or int(self.age) >= interval
+
+    def ways(self, mutations: Sequence[str]) -> list[str]:
+        """The mutation that made each survivor."""
+        return [mutations[way] for way in self.way.tolist()]
+
+    def carry_on(self, order: Sequence[int]) -> None:
+        """Take in a step without births, after which the survivors stand in a new order."""
+        for places in (self.ids, self.roots, self.way):
+            places.copy_(places[list(order)])
+        self.age += 1
 
     def dice(self) -> torch.Generator:
         """What the next generation's choices are drawn from: the same on every process and after a resume."""
@@ -83,6 +101,8 @@ class Family(nn.Module):
         else:
             self.roots.copy_(self.roots[[new.births[place].mother for place in new.order]])
         self.ids.copy_(int(self.born) + torch.tensor(new.order))
+        self.way.copy_(torch.tensor([mutations.index(new.births[place].mutation) for place in new.order]))
+        self.age.fill_(1)
         self.born += len(new.births)
         self.generation += 1
         return line

@@ -25,10 +25,14 @@ def test_the_activation_study_tries_each_in_both_networks_and_mixtures_together(
 def test_the_objective_study_gives_every_run_the_same_time() -> None:
     runs = STUDIES["objectives"].plans(ObjectiveStudy(seconds=60, seeds=2))
     assert {run.seconds for run in runs} == {60}
-    assert [run.setting for run in runs[:8]] == [
+    assert [run.setting for run in runs[:9]] == [
         "GAN minimax", "GAN non-saturating", "GAN least-squares", "GAN hinge", "GAN relativistic",
-        "E-GAN", "conditional GAN", "VAE",
+        "E-GAN", "E-GAN every 10 steps", "conditional GAN", "VAE",
     ]  # fmt: skip
+    assert [run.trainer for run in runs[5:7]] == [{}, {"interval": 10}]
+    settings = {run.setting for run in STUDIES["objectives"].plans(ObjectiveStudy(interval=0))}
+    assert "E-GAN" in settings
+    assert not any("every" in setting for setting in settings)
 
 
 @pytest.mark.parametrize("name", STUDIES.names())

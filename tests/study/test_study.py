@@ -158,14 +158,14 @@ def test_activations_from_the_plan_to_the_document(tmp_path: Path, folder_of_pic
 def test_objectives_from_the_plan_to_the_document(tmp_path: Path, folder_of_pictures: Path) -> None:
     out, docs = tmp_path / "study", tmp_path / "docs"
     settings = ("--config", *MINIATURE[:4], *MINIATURE[5:], "seeds=1", "seconds=0.3", "objectives=hinge",
-                "others=egan,vae", "vae_channels=16", "vae_features=false")  # fmt: skip
+                "others=egan,vae", "interval=2", "vae_channels=16", "vae_features=false")  # fmt: skip
     places = ("--data", folder_of_pictures, "--test-data", folder_of_pictures, "--device", "cpu")
     status, text, err = run("objectives", "--out", out, *settings, *places, "--workers", 2, "--report", docs)
     assert status == 0, err
-    assert text.startswith("3 of 3 runs are finished.")
+    assert text.startswith("4 of 4 runs are finished.")
     document = (docs / "OBJECTIVES.md").read_text()
-    assert all(f"| {setting} |" in document for setting in ("GAN hinge", "E-GAN", "VAE"))
-    assert "E-GAN's mean KID" in document
+    assert all(f"| {setting} |" in document for setting in ("GAN hinge", "E-GAN", "E-GAN every 2 steps", "VAE"))
+    assert all(f"- {setting}: its mean KID" in document for setting in ("E-GAN", "E-GAN every 2 steps"))
     assert len(list((out / "cache").glob("lite0-likeness-*"))) == 1, "the training pictures are described once"
 
 

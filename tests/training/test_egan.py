@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from pathlib import Path
 
 import pytest
@@ -59,15 +60,18 @@ def test_the_pictures_take_the_colours_of_the_data(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("kind", "config"), [("dcgan", TINY), ("gan", LIGHT)])
-@pytest.mark.parametrize("name", ["egan", "cegan"])
-def test_run_stopped_and_resumed_equals_run_never_stopped(name: str, kind: str, config: object, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "interval"), [("egan", 1), ("egan", 3), ("cegan", 1)])
+def test_run_stopped_and_resumed_equals_run_never_stopped(
+    name: str, interval: int, kind: str, config: object, tmp_path: Path
+) -> None:
     recipe, whole, parts = RECIPES[name].variants[kind], tmp_path / "w.safetensors", tmp_path / "p.safetensors"
-    result_of(fit(recipe, config, POPULOUS, red(), options(whole)))
-    first = fit(recipe, config, POPULOUS, red(), options(parts))
+    evolution = dataclasses.replace(POPULOUS, interval=interval)
+    result_of(fit(recipe, config, evolution, red(), options(whole)))
+    first = fit(recipe, config, evolution, red(), options(parts))
     for _ in range(5):
         next(first)
     first.close()
-    rest = list(fit(recipe, config, POPULOUS, red(), options(parts, resume=True)))
+    rest = list(fit(recipe, config, evolution, red(), options(parts, resume=True)))
     assert rest[0].step == 24
     expected, found = (torch.load(out.with_suffix(".state.pt"), weights_only=True) for out in (whole, parts))
     for key in ("modules", "average", "optimisers", "generators"):
@@ -75,7 +79,7 @@ def test_run_stopped_and_resumed_equals_run_never_stopped(name: str, kind: str, 
         assert all(torch.equal(a, b) for a, b in zip(flat(expected[key]), flat(found[key]), strict=True)), key
     logs = [generations(out.with_suffix(".run") / "generations.jsonl") for out in (whole, parts)]
     assert logs[0] == logs[1]
-    assert [line["generation"] for line in logs[0]] == list(range(8))
+    assert [line["generation"] for line in logs[0]] == list(range(math.ceil(8 / interval)))
 
 
 def test_the_fittest_survive_and_their_children_name_them(tmp_path: Path) -> None:
@@ -117,6 +121,37 @@ def test_one_mutation_and_one_child_is_the_ordinary_game() -> None:
     for one, two in ((trainer.model, byhand.generator), (trainer.discriminator, judge)):
         for a, b in zip(one.parameters(), two.parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def test_with_one_child_an_interval_changes_nothing() -> None:
+    """A survivor between two generations learns as its only child would, with the moments that the child would have."""
+    batch = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
+    ends = []
+    for interval in (1, 3):
+        torch.manual_seed(0)
+        config = dataclasses.replace(FAST, mutations="least_squares", population=1, interval=interval)
+        trainer, shared = EganTrainer(TINY, config, 0), context()
+        for _ in range(5):
+            trainer.step(batch, None, shared)
+        ends.append(trainer)
+    assert [int(trainer.family.generation) for trainer in ends] == [5, 2]
+    for network in ("model", "discriminator"):
+        one, two = (getattr(trainer, network).parameters() for trainer in ends)
+        assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+def test_survivors_go_on_by_what_made_them_until_the_next_generation(tmp_path: Path) -> None:
+    config = dataclasses.replace(POPULOUS, interval=3)
+    result_of(fit(RECIPES["egan"], TINY, config, red(), options(tmp_path / "m.safetensors")))
+    lines = generations(tmp_path / "m.run" / "generations.jsonl")
+    assert [(line["generation"], line["images"]) for line in lines] == [(0, 4), (1, 16), (2, 28)]
+    for before, after in itertools.pairwise(lines):
+        survivors = {child["id"] for child in before["children"] if child["survives"]}
+        assert {parent for child in after["children"] for parent in child["parents"]} <= survivors
+    state = torch.load(tmp_path / "m.state.pt", weights_only=True)["modules"]["family"]
+    made = {child["id"]: child["mutation"] for child in lines[-1]["children"]}
+    ways = [config.names[way] for way in state["way"].tolist()]
+    assert ways == [made[name] for name in state["ids"].tolist()]
 
 
 @pytest.mark.parametrize("objective", ["minimax", "non_saturating", "least_squares", "hinge", "relativistic"])
