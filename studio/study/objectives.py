@@ -38,7 +38,7 @@ class ObjectiveStudy(Common):
     seconds: float = 600.0
     objectives: str = "minimax,non_saturating,least_squares,hinge,relativistic"
     others: str = "egan,cdcgan,vae"
-    interval: int = 10
+    interval: int = 30
     vae_channels: int = 128
     vae_features: bool = True
 

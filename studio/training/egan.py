@@ -7,7 +7,7 @@ weights this is the paper's algorithm 1. Departures from it: the discriminator t
 takes two or three); all children of a generation see the same noise and are judged on the same pictures, so that luck
 decides less; and the discriminator's step uses the gradients that were measured for F_d, which are those of its loss on
 the survivors' pictures, so that it costs nothing. With an interval a generation comes every so many steps only; in
-between each survivor goes on alone, by the objective that made it, at the price of a plain GAN's step.
+between survivors and discriminator play the ordinary game, each survivor by the objective that made it.
 
 Under several processes every one holds the whole population and its own part of the batch.
 """
@@ -34,7 +34,7 @@ from studio.models.blocks import Noise
 from studio.models.dcgan import Dcgan, DcganConfig, DcganDiscriminator
 from studio.models.discriminator import ScratchDiscriminator
 from studio.models.gan import GanConfig, GanGenerator
-from studio.models.losses_gan import OBJECTIVES, diversity, mutation, quality
+from studio.models.losses_gan import OBJECTIVES, Objective, diversity, mutation, quality
 from studio.training.family import Family, Generation, GenerationLog
 from studio.training.family_sheet import family_tree
 from studio.training.gan import measure_statistics
@@ -172,28 +172,46 @@ class EganTrainer:
         return None if labels is None else F.one_hot(labels, self.class_count).to(like.dtype)
 
     def step(self, images: Tensor, labels: Tensor | None, context: StepContext) -> Mapping[str, Tensor]:
-        """One generation, or a step of the survivors between two."""
-        config, objective, dice = self.config, OBJECTIVES[self.config.objective], self.family.dice()
+        """One generation, or a step of the game between two."""
         self._prepare(context)
         images = images.contiguous(memory_format=torch.channels_last)
+        if self.family.due(self.config.interval):
+            return self._generation(images, labels, context)
+        return self._game(images, labels, context)
+
+    def _game(self, images: Tensor, labels: Tensor | None, context: StepContext) -> Mapping[str, Tensor]:
+        """As the recipe `dcgan` plays: the discriminator learns first, then every survivor from the same noise."""
+        objective, ways = OBJECTIVES[self.config.objective], self.family.ways(self.config.names)
+        z = context.draw(len(images), self.model.latent_dim, device=images.device)
+        fakes = [member.generator(z, self._weights(labels, z)) for member in self.survivors]
+        real = self.judge(images, labels)
+        losses = [objective.discriminator(real, self.judge(fake.detach(), labels)) for fake in fakes]
+        loss = torch.stack(losses).mean()
+        context.update(loss, self.judging_optimiser)
+        freeze(self.judging, True)
+        against = real.detach()
+        if any(OBJECTIVES[way].compares for way in ways):
+            with torch.no_grad():
+                against = self.judge(images, labels)
+        for way, fake, member in zip(ways, fakes, self.survivors, strict=True):
+            context.update(mutation(way, objective, against, self.judge(fake, labels)), member.optimiser)
+        freeze(self.judging, False)
+        self.family.carry_on()
+        return {"discriminator": loss.detach()}
+
+    def _generation(self, images: Tensor, labels: Tensor | None, context: StepContext) -> Mapping[str, Tensor]:
+        config, objective, dice = self.config, OBJECTIVES[self.config.objective], self.family.dice()
+        born = births(config.population, config.survivors, config.names, config.crossover, config.weight_mutation, dice)
         real = self.judge(images, labels)
         z = context.draw(len(images), self.model.latent_dim, device=images.device)
         weights = self._weights(labels, z)
-        born: list[Birth] | None = None
-        if self.family.due(config.interval):
-            chances = config.crossover, config.weight_mutation
-            born = births(config.population, config.survivors, config.names, *chances, dice)
-            learners, ways = self.members[config.survivors :], [birth.mutation for birth in born]
-        else:
-            learners, ways = self.survivors, self.family.ways(config.names)
         freeze(self.judging, True)
-        for place, (way, learner) in enumerate(zip(ways, learners, strict=True)):
-            if born is not None:
-                self._bear(born[place], learner, dice)
-            fake = self.judge(learner.generator(z, weights), labels)
-            context.update(mutation(way, objective, real.detach(), fake), learner.optimiser)
+        for birth, child in zip(born, self.members[config.survivors :], strict=True):
+            self._bear(birth, child, dice)
+            fake = self.judge(child.generator(z, weights), labels)
+            context.update(mutation(birth.mutation, objective, real.detach(), fake), child.optimiser)
         freeze(self.judging, False)
-        return self._select(born, learners, real, labels, context)
+        return self._select(born, objective, real, labels, context)
 
     def _prepare(self, context: StepContext) -> None:
         """What members need that are neither built nor restored with it: Adam's moments, and where noise comes from."""
@@ -210,22 +228,18 @@ class EganTrainer:
             shake(child, self.config.mutation_scale, dice)
 
     def _select(
-        self,
-        born: list[Birth] | None,
-        learners: list[Member],
-        real: Tensor,
-        labels: Tensor | None,
-        context: StepContext,
+        self, born: list[Birth], objective: Objective, real: Tensor, labels: Tensor | None, context: StepContext
     ) -> Mapping[str, Tensor]:
-        """Judge those that learnt, let the best children replace their parents, and let the discriminator learn."""
-        config, objective, device = self.config, OBJECTIVES[self.config.objective], real.device
+        """Judge the children, let the best replace their parents, and let the discriminator learn from them."""
+        config, device = self.config, real.device
         z = context.draw(len(real), self.model.latent_dim, device=device)
         z[0] = torch.randn(z.shape[1], generator=torch.Generator().manual_seed(int(self.family.seed))).to(device)
         weights = self._weights(labels, z)
+        children = self.members[config.survivors :]
         gradients, scores, losses, thumbnails = [], [], [], []
-        for learner in learners:
+        for child in children:
             with torch.no_grad():
-                fake = learner.generator(z, weights)
+                fake = child.generator(z, weights)
             logits = self.judge(fake, labels)
             loss = objective.discriminator(real, logits)
             gradients.append(torch.autograd.grad(loss, self.judging, retain_graph=True))
@@ -238,15 +252,12 @@ class EganTrainer:
         order = fitness.argsort(descending=True, stable=True)[: config.survivors].tolist()
         learnt = [torch.stack(own).mean(0) for own in zip(*(gradients[place] for place in order), strict=True)]
         context.descend_by(learnt, self.judging_optimiser)
-        chosen = [learners[place] for place in order]
+        chosen = [children[place] for place in order]
         rest = [member for member in self.members if all(member is not kept for kept in chosen)]
         self.members = chosen + rest
-        if born is None:
-            self.family.carry_on(order)
-        else:
-            line = self.family.advance(Generation(born, judged, order, torch.stack(thumbnails).cpu()), config.names)
-            if self.log is not None:
-                self.log.add({"images": context.images + len(real) * context.accelerator.num_processes, **line})
+        line = self.family.advance(Generation(born, judged, order, torch.stack(thumbnails).cpu()), config.names)
+        if self.log is not None:
+            self.log.add({"images": context.images + len(real) * context.accelerator.num_processes, **line})
         best = dict(zip(("quality", "diversity", "fitness"), judged[order[0]], strict=True))
         return {"discriminator": torch.stack([losses[place] for place in order]).mean(), **best}
 

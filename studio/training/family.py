@@ -80,10 +80,8 @@ class Family(nn.Module):
         """The mutation that made each survivor."""
         return [mutations[way] for way in self.way.tolist()]
 
-    def carry_on(self, order: Sequence[int]) -> None:
-        """Take in a step without births, after which the survivors stand in a new order."""
-        for places in (self.ids, self.roots, self.way):
-            places.copy_(places[list(order)])
+    def carry_on(self) -> None:
+        """Take in a step without births."""
         self.age += 1
 
     def dice(self) -> torch.Generator:

@@ -1,5 +1,6 @@
 """The evolutionary GAN on toy data: its generations, its resume, its learning."""
 
+import copy
 import dataclasses
 import itertools
 import math
@@ -16,6 +17,7 @@ from studio.core.errors import StudioError, TrainingError
 from studio.core.progress import result_of
 from studio.models.dcgan import DcganConfig
 from studio.models.gan import GanConfig
+from studio.training.dcgan import DcganTrainer, DcganTraining
 from studio.training.egan import EganTrainer, EganTraining
 from studio.training.family import generations
 from studio.training.loop import fit
@@ -123,20 +125,26 @@ def test_one_mutation_and_one_child_is_the_ordinary_game() -> None:
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
 
 
-def test_with_one_child_an_interval_changes_nothing() -> None:
-    """A survivor between two generations learns as its only child would, with the moments that the child would have."""
+@pytest.mark.parametrize("way", ["non_saturating", "least_squares", "relativistic"])
+def test_between_two_generations_the_ordinary_game_is_played(way: str) -> None:
+    """A step after the first is one of the recipe `dcgan`, by the objective that made the survivor."""
     batch = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(1)) * 2 - 1
-    ends = []
-    for interval in (1, 3):
-        torch.manual_seed(0)
-        config = dataclasses.replace(FAST, mutations="least_squares", population=1, interval=interval)
-        trainer, shared = EganTrainer(TINY, config, 0), context()
-        for _ in range(5):
-            trainer.step(batch, None, shared)
-        ends.append(trainer)
-    assert [int(trainer.family.generation) for trainer in ends] == [5, 2]
+    torch.manual_seed(0)
+    config = dataclasses.replace(FAST, objective=way, mutations=way, population=1, interval=5)
+    trainer, plain = EganTrainer(TINY, config, 0), DcganTrainer(TINY, DcganTraining(2e-3, 2e-3, objective=way), 0)
+    trainer.step(batch, None, context())
+    plain.model.load_state_dict(trainer.model.state_dict())
+    plain.discriminator.load_state_dict(trainer.discriminator.state_dict())
+    for own, optimiser in (
+        (plain.generator_optimiser, trainer.survivors[0].optimiser),
+        (plain.discriminator_optimiser, trainer.judging_optimiser),
+    ):
+        own.load_state_dict(copy.deepcopy(optimiser.state_dict()))
+    for player in (trainer, plain):
+        player.step(batch, None, context())
+    assert int(trainer.family.generation) == 1
     for network in ("model", "discriminator"):
-        one, two = (getattr(trainer, network).parameters() for trainer in ends)
+        one, two = (getattr(player, network).parameters() for player in (trainer, plain))
         assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
 
 
