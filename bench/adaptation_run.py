@@ -41,11 +41,13 @@ LOOKED_AT = 10  # step of which such pictures are kept, besides the end
 
 @dataclass(frozen=True)
 class Arm:
-    """What is compared. student: how steps are taken, None where there are none. scratch: from random weights."""
+    """What is compared. student: how steps are taken, None where there are none. scratch: from random weights. steps:
+    after which it ends, though there be time left; None to use all of it."""
 
     summary: str
     student: StudentConfig | None
     scratch: bool = False
+    steps: int | None = None
 
 
 _FINETUNE = METHODS["finetune"].student
@@ -70,8 +72,12 @@ ARMS: dict[str, Arm] = {
             augment="",
         ),
     ),
-    "embed": Arm("ours without a step: the embedding of the set alone", METHODS["embed"].student),
-    "meta": Arm("ours: the embedding of the set, then steps against heads that know it", METHODS["meta"].student),
+    "embed": Arm("ours without a step: the embedding of the set alone", METHODS["embed"].student, steps=0),
+    "meta": Arm(
+        "ours: the embedding of the set, then a few steps against heads that know it",
+        METHODS["meta"].student,
+        steps=METHODS["meta"].steps,
+    ),
 }
 
 
@@ -351,7 +357,7 @@ def _adapt(
             eyes.append(Watch(student.unit[0].float().cpu(), seen))
         return {"verdict": eyes[0].look(seen).verdict}
 
-    for what in moments(place.setting, config.weights == "none", watch):
+    for what in moments(place.setting, arm.steps, watch):
         if what == "step":
             with place.autocast():
                 watch.time(student.step)
@@ -360,18 +366,19 @@ def _adapt(
             point(student.show, watched, what == "end")
 
 
-def moments(setting: Setting, still: bool, watch: Stopwatch) -> Iterator[str]:
+def moments(setting: Setting, limit: int | None, watch: Stopwatch) -> Iterator[str]:
     """What a run does next: "step", "judge" or "end", which is to judge it where its time is over; the fixed steps that
-    come after that are still taken. still: whether the arm takes no steps."""
+    come after that are still taken. limit: steps after which the arm ends by itself."""
     most, ended = max(setting.at) if setting.most is None else setting.most, False
     while True:
         over = watch.seconds >= setting.budget if setting.most is None else watch.steps >= setting.most
-        if not ended and (over or still):
+        out = limit is not None and watch.steps >= limit
+        if not ended and (over or out):
             ended = True
             yield "end"
         elif watch.steps in setting.at:
             yield "judge"
-        if ended and (still or watch.steps >= most):
+        if ended and (out or watch.steps >= most):
             return
         yield "step"
 
@@ -393,6 +400,7 @@ def identity(setting: Setting, arm: str) -> dict[str, Any]:
     return {
         "base": checkpoint.load(path).sha256,
         "student": None if config is None else asdict(config),
+        "steps": ARMS[arm].steps if ARMS[arm].steps else None,
         "features": setting.features.partition("=")[0],
         "samples": setting.samples,
         "budget": setting.budget,

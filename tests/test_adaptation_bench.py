@@ -78,10 +78,10 @@ def test_seconds_are_those_of_an_idle_machine() -> None:
     assert Stopwatch(SETTING, steps=6, start=1.0).seconds == 4.0
 
 
-def taken(setting: Setting, still: bool = False) -> list[tuple[int, str]]:
+def taken(setting: Setting, limit: int | None = None) -> list[tuple[int, str]]:
     """The steps after which something else than a step is done."""
     watch, found = Stopwatch(setting), []
-    for what in moments(setting, still, watch):
+    for what in moments(setting, limit, watch):
         if what == "step":
             watch.steps += 1
         else:
@@ -100,7 +100,9 @@ def test_a_run_is_judged_at_the_fixed_steps_and_where_its_time_is_over() -> None
     ]
     assert taken(dataclasses.replace(SETTING, at=(0, 20))) == [(0, "judge"), (20, "end")]
     assert taken(dataclasses.replace(SETTING, at=(0, 5, 50), most=7)) == [(0, "judge"), (5, "judge"), (7, "end")]
-    assert taken(SETTING, still=True) == [(0, "end")]
+    assert taken(SETTING, limit=0) == [(0, "end")]
+    assert taken(dataclasses.replace(SETTING, at=(0, 5, 50)), limit=7) == [(0, "judge"), (5, "judge"), (7, "end")]
+    assert taken(dataclasses.replace(SETTING, at=(0, 5)), limit=30) == [(0, "judge"), (5, "judge"), (20, "end")]
 
 
 def test_what_people_wrote_into_the_page_is_kept(tmp_path: Path) -> None:

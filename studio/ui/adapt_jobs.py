@@ -6,6 +6,7 @@ from typing import Any
 
 import gradio as gr
 
+from studio.adapt.methods import METHODS
 from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress
 from studio.core.words import amount
@@ -185,6 +186,9 @@ def working(progress: Progress[Adaptation], request: AdaptRequest) -> str:
     left, gone = progress.metrics.get("seconds_left"), progress.metrics.get("seconds")
     if left is None or gone is None or not progress.step:
         return views.working(progress.note or "Preparing", None)
+    if progress.total:
+        done = max(progress.step / progress.total, gone / (gone + left or 1))
+        return views.working(f"Adapting: step {progress.step} of {progress.total}", done)
     if request.budget >= UNTIL_STOPPED:
         return views.working(f"Adapting until you stop: step {progress.step}, {gone:.0f} s", None)
     return views.working(f"Adapting, {left:.0f} s left: step {progress.step}", 1 - left / (gone + left or 1))
@@ -192,7 +196,13 @@ def working(progress: Progress[Adaptation], request: AdaptRequest) -> str:
 
 def ended(done: Adaptation) -> str:
     """Why an adaptation ended, and what is kept."""
-    why = done.stopped or ("The time is up." if done.steps else "Done without a step.")
+    limit = METHODS[done.request.method].steps
+    if done.stopped:
+        why = done.stopped
+    elif limit is not None and done.steps >= limit:
+        why = f"Done: more than {amount(limit, 'step')} would begin to copy." if limit else "Done without a step."
+    else:
+        why = "The time is up." if done.steps else "Done without a step."
     kept = done.stages[done.best].step
     which = f"The snapshot after {amount(kept, 'step')} is kept." if kept else "The start is kept."
     return f"{why} {which} Base {done.request.base}, method {done.request.method}."
