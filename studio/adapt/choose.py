@@ -73,7 +73,8 @@ def _try(
     with autocast():
         base = started(candidate.base, candidate.method, seed)
         student = Student(base, candidate.learner, features, shown, candidate.method.student, random)
-    for step in range(STEPS if candidate.method.steps is None else candidate.method.steps):
+    limit = candidate.method.steps
+    for step in range(STEPS if limit is None else min(STEPS, limit)):
         yield from each(student.stepping(), Progress(step, STEPS), autocast)
     return (yield from each(_distance(student, unit, judged, seed), Progress(STEPS, STEPS), autocast))
 

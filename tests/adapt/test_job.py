@@ -177,6 +177,16 @@ def test_the_candidate_that_was_made_better_is_chosen() -> None:
     assert found["better, still"] < 0.5 * found["plain, still"]
 
 
+@pytest.mark.parametrize(("most", "taken"), [(None, 4), (40, 4), (2, 2), (0, 0)])
+def test_a_trial_is_short_whatever_the_method_may_do(most: int | None, taken: int) -> None:
+    """An item a part of a step: as many distinct steps are told of as a trial takes."""
+    base, learner = tiny()
+    method = dataclasses.replace(METHODS["finetune"], steps=most)
+    pair = [Candidate("one", base, learner, method), Candidate("two", base, learner, method)]
+    items = list(choose(pair, ToyLite0(), grainy((245, 10, 10), 6, 0), 0, 60.0, job.nullcontext, Clock(0.0)))
+    assert len({item.step for item in items[:-1] if item.step < 4}) == taken
+
+
 def test_where_the_time_is_over_the_first_candidate_stays() -> None:
     red = grainy((245, 10, 10), 6, 0)
     (item,) = choose(candidates(), ToyLite0(), red, 0, 1.0, job.nullcontext, Clock(2.0))
