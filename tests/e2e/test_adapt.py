@@ -21,12 +21,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _entered(page: Page, files: Path) -> Page:
-    """The tab with five good pictures, a broken and a small one, the method chosen that needs no trial."""
+    """The tab with five good pictures, a broken and a small one, a method chosen that needs no trial and has no end of its own."""
     page.get_by_role("tab", name="Adapt").click()
     page.set_input_files("input[data-testid='Add your pictures-upload-button']", sorted(files.iterdir()))
     expect(page.locator(".offered .card")).to_have_count(7)
     page.get_by_label("Base and method").check(force=True)
-    page.locator(".methods label", has_text="meta: ").locator("input").check(force=True)
+    page.locator(".methods label", has_text="finetune: ").locator("input").check(force=True)
     return page
 
 
