@@ -21,7 +21,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _entered(page: Page, files: Path) -> Page:
-    """The tab with five good pictures, a broken and a small one, and a method that needs no trial without an end."""
+    """The tab with five good pictures, a broken and a small one, and a method with neither trial nor end."""
     page.get_by_role("tab", name="Adapt").click()
     page.set_input_files("input[data-testid='Add your pictures-upload-button']", sorted(files.iterdir()))
     expect(page.locator(".offered .card")).to_have_count(7)
