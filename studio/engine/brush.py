@@ -5,7 +5,8 @@ from torch import Tensor
 
 from studio.core.kinds import LatentModel
 from studio.engine.device import Precision
-from studio.models.gan_fused import FusedGan, fused
+from studio.models.gan import GanGenerator
+from studio.models.gan_fused import FusedGan, fused, specimen
 
 GROUP = 4  # pictures painted together; eight would gain 1 % more
 DIFFERENCE = 0.02  # mean over pixels in [-1,1] that the fused form may be away; bfloat16 alone is 0.003 away
@@ -19,9 +20,9 @@ class Brush:
 
     def __init__(self, model: LatentModel, precision: Precision) -> None:
         self._model, self._precision = model, precision
-        made = fused(model, torch.bfloat16 if precision.half else torch.float32) if precision.on_cpu else None
-        group = 0 if made is None else self._verdict(made)
-        self._fused, self._group = (made, group) if group else (None, 1)
+        group = self._verdict() if precision.on_cpu else 0
+        self._fused = self._fuse(model) if group else None
+        self._group = max(group, 1)
         self.bytes = 0 if self._fused is None else self._fused.bytes
 
     @torch.inference_mode()
@@ -36,16 +37,32 @@ class Brush:
             return self._precision.synthesise(self._model, rows)
         return self._fused(*self._model.parted(rows))
 
-    def _verdict(self, made: FusedGan) -> int:
-        """How many pictures a fused form may paint at once: 0 where it paints anything else than the model does.
+    def _fuse(self, model: LatentModel) -> FusedGan | None:
+        return fused(model, torch.bfloat16 if self._precision.half else torch.float32)
 
-        The order of sums is oneDNN's choice, which differs between processors: so it is tried, once for a form.
+    def _verdict(self) -> int:
+        """How many pictures a fused form of this shape may paint at once; 0 where there is none, or it does not work.
+
+        The order of sums is oneDNN's choice, which differs between processors: so it is tried, once for a shape, and
+        on weights of its own, so that the model that happens to be opened first decides nothing.
         """
-        tried = self._precision.tried
-        if made.form not in tried:
-            w = torch.randn(GROUP, self._model.layers, self._model.width, generator=torch.Generator().manual_seed(0))
-            alone = torch.cat([made(one) for one in w.split(1)])
-            away = (alone[:1] - self._precision.synthesise(self._model, w[:1])).abs().mean()
-            together = GROUP if torch.equal(made(w), alone) else 1
-            tried[made.form] = together if away <= DIFFERENCE else 0
-        return tried[made.form]
+        twin = specimen(self._model)
+        if twin is None:
+            return 0
+        tried, form = self._precision.tried, (twin.config, twin.class_count)
+        if form not in tried:
+            try:
+                tried[form] = self._trial(twin)
+            except RuntimeError:  # an operator that this build of torch announces and does not have
+                tried[form] = 0
+        return tried[form]
+
+    def _trial(self, twin: GanGenerator) -> int:
+        """As _verdict, of a generator with weights of its own."""
+        made = self._fuse(twin)
+        assert made is not None
+        w = torch.randn(GROUP, twin.layers, twin.width, generator=torch.Generator().manual_seed(0))
+        alone = torch.cat([made(one) for one in w.split(1)])
+        away = (alone[:1] - self._precision.synthesise(twin, w[:1])).abs().mean()
+        together = GROUP if torch.equal(made(w), alone) else 1
+        return together if away <= DIFFERENCE else 0

@@ -9,6 +9,7 @@ convolutions of 1x1 maps: a matrix product adds up in an order that depends on t
 a picture must not depend on its company.
 """
 
+import copy
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from studio.models.blocks import Excitation, Modulation, UpConv3x3
 from studio.models.gan import EXCITATION, GanGenerator, Gated, Octave
 from studio.models.packed import PackedConvolution, PackedUpsampling, available
 
+TINY_BIAS = 100  # one over the variance of a specimen's biases
 ALONE_FROM = 64  # px: maps from here on are painted one picture at a time, their gated units in halves
 
 
@@ -28,13 +30,11 @@ class FusedGan:
     """Call it with w (B,L,W) and details, none or (B,C,S,S) each → (B,3,R,R) in [-1,1], as GanGenerator.synthesis.
 
     generator: in eval mode, folded (`optimise_`), on a CPU; it is read, not kept. bytes: memory of the weights.
-    form: equal for generators of one shape and number type.
     """
 
     @torch.no_grad()
     def __init__(self, generator: GanGenerator, dtype: torch.dtype) -> None:
         self._dtype, self._latent_dim = dtype, generator.latent_dim
-        self.form = (generator.config, generator.class_count, dtype)
         self._start = _start(generator, dtype)
         octaves = [
             _Octave(octave, size, dtype) for size, octave in zip(generator.sizes, generator.octaves, strict=True)
@@ -74,6 +74,25 @@ class FusedGan:
 def fused(model: LatentModel, dtype: torch.dtype) -> FusedGan | None:
     """The fused form of a folded model; None where this kind of model, or this torch, has none."""
     return FusedGan(model, dtype) if isinstance(model, GanGenerator) and available() else None
+
+
+@torch.no_grad()
+def specimen(model: LatentModel) -> GanGenerator | None:
+    """A generator of a folded model's shape with weights of its own, the same every time, to try the fused form on.
+
+    None where this kind of model, or this torch, has none.
+    """
+    if not isinstance(model, GanGenerator) or not available():
+        return None
+    twin, generator = copy.deepcopy(model), torch.Generator().manual_seed(0)
+    for parameter in twin.parameters():
+        inputs = parameter[0].numel() if parameter.dim() > 1 else TINY_BIAS
+        parameter.copy_(torch.randn(parameter.shape, generator=generator) / inputs**0.5)
+    for norm in (module for module in twin.modules() if isinstance(module, nn.BatchNorm2d)):
+        norm.reset_parameters()
+    for conv in (module for module in twin.modules() if isinstance(module, UpConv3x3)):
+        conv.freeze_()
+    return twin
 
 
 class _Part(Protocol):

@@ -7,10 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studio.style.encoder import VARIANCE_FLOOR, instance_normalised
+from studio.style.encoder import VARIANCE_FLOOR
+from studio.style.gradients import described, in_order, instance_norm, relative
 
 POSITIONS = 512  # of a map that stand for all of them in the sliced Wasserstein distance
-TINY = 1e-8
 
 
 def content_distance(maps: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
@@ -19,14 +19,9 @@ def content_distance(maps: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor
     Normalised as in Li et al. 2017 (Demystifying) and MSG-Net, a layer says what stands where and not in which colours.
     """
     both = zip(maps, wanted, strict=True)
-    layers = [(instance_normalised(x) - instance_normalised(y)).square().mean(dim=(1, 2, 3)) for x, y in both]
+    pairs = ((instance_norm(x, VARIANCE_FLOOR), instance_norm(y, VARIANCE_FLOOR)) for x, y in both)
+    layers = [(x - y).square().mean(dim=(1, 2, 3)).float() for x, y in pairs]
     return torch.stack(layers).mean(dim=0)
-
-
-def relative(a: Tensor, b: Tensor) -> Tensor:
-    """|a − b|² / (|a|² + |b|²), row by row: 0 for equal, at most 2. (B,…) → (B,)."""
-    a, b = a.flatten(1), b.flatten(1)
-    return (a - b).square().sum(dim=1) / (a.square().sum(dim=1) + b.square().sum(dim=1) + TINY)
 
 
 def gram(maps: Tensor) -> Tensor:
@@ -49,11 +44,8 @@ class Hand:
     @classmethod
     def of(cls, maps: Sequence[Tensor], generator: torch.Generator) -> "Hand":
         """Maps (B,C_l,…) → their hand, in full precision."""
-        return cls(
-            tuple(gram(x).float() for x in maps),
-            tuple(x.mean(dim=(2, 3)).float() for x in maps),
-            tuple(sample(x, generator).float() for x in maps),
-        )
+        grams, means, samples = zip(*(described(x, positions(x, generator)) for x in maps), strict=True)
+        return cls(grams, means, samples)
 
     def rows(self, index: Tensor) -> "Hand":
         """Those of some pictures, in the order given."""
@@ -85,17 +77,17 @@ def sliced_distance(hand: Hand, wanted: Hand, generator: torch.Generator, direct
     layers = []
     for x, y in zip(hand.samples, wanted.samples, strict=True):
         ways = F.normalize(torch.randn(directions, x.shape[1], generator=generator), dim=1).to(x)
-        first, second = ((ways @ each).sort(dim=2).values for each in (x, y))
+        first, second = (in_order(ways @ each) for each in (x, y))
         layers.append(relative(first, second))
     return torch.stack(layers).mean(dim=0)
 
 
-def sample(maps: Tensor, generator: torch.Generator) -> Tensor:
-    """(B,C,H,W) → (B,C,n): every position, or POSITIONS drawn at random where there are more."""
-    flat = maps.flatten(2)
-    if flat.shape[2] <= POSITIONS:
-        return flat
-    return flat[:, :, torch.randint(flat.shape[2], (POSITIONS,), generator=generator).to(flat.device)]
+def positions(maps: Tensor, generator: torch.Generator) -> Tensor | None:
+    """Those of a map (B,C,H,W) that stand for all: POSITIONS drawn at random, or None where there are no more."""
+    count = maps.shape[2] * maps.shape[3]
+    if count <= POSITIONS:
+        return None
+    return torch.randint(count, (POSITIONS,), generator=generator).to(maps.device)
 
 
 def variation(x: Tensor) -> Tensor:

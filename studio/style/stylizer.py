@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import MODEL_KINDS, ModelKind
 from studio.style.encoder import LAYERS, VARIANCE_FLOOR, EncoderConfig, pad
+from studio.style.gradients import instance_norm
 
 COLOURS = 6  # first entries of a code: mean and deviation of R, G and B
 CODE_SIZE = 0.3  # root mean square of the rest
@@ -122,7 +123,8 @@ class Styled(nn.Module):
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         x = convolved_double(x, self.conv.weight) if self.doubled else self.conv(pad(x, self.dilation))
         scale, shift = spread(self.affine(condition), x).chunk(2, dim=1)
-        x = F.group_norm(x, x.shape[1], eps=VARIANCE_FLOOR)  # a group is a channel; its moments are float32
+        # a group is a channel; torch's own has float32 moments, and a slow gradient
+        x = instance_norm(x, VARIANCE_FLOOR) if x.requires_grad else F.group_norm(x, x.shape[1], eps=VARIANCE_FLOOR)
         return torch.addcmul(shift.to(x), x, (1 + scale).to(x))
 
 

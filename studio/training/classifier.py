@@ -3,7 +3,8 @@
 Classes come equally often. Pictures are cut, mirrored and tinted at random, mixed in pairs (mixup: Zhang et al. 2018,
 eq. 1) and their labels smoothed (Szegedy et al. 2016, section 7). A trunk that is given is held still at first,
 so that what it knows is not washed away by the gradients of a head that knows nothing, and its first blocks all along:
-they see edges and colours, and would take a third of a step's time.
+they see edges and colours, and would take a third of a step's time. With a teacher the labels are softened by what a
+probe on its features thinks (Hinton et al. 2015, Distilling the knowledge in a neural network).
 """
 
 import math
@@ -24,7 +25,9 @@ from studio.models import bounds
 from studio.models.classifier import Classifier, ClassifierConfig, trunk_convolutions
 from studio.training.data import LabelledBatches, divided
 from studio.training.options import TrainOptions
+from studio.training.probe import soft_labels
 from studio.training.recipe import RECIPES, Recipe, StepContext
+from studio.training.teachers import Vgg16Teacher
 from studio.training.tensors import freeze
 
 CHUNK = 32  # held-out pictures judged at once
@@ -41,6 +44,7 @@ class ClassifierTraining:
     than the model's resolution: parts then look as large as whole pictures do in use (Touvron et al. 2019, FixRes,
     section 3), and a step takes less time. tint: largest change of brightness, contrast
     and saturation. mixup: largest share of another picture that is mixed in, 0 for none. smoothing: of the labels.
+    teacher: a file of VGG16 weights (empty: none). teacher_share: of the teacher's opinion in a label.
     held_out: pictures never trained on, by which the run is followed.
     """
 
@@ -56,6 +60,8 @@ class ClassifierTraining:
     tint: float = 0.2
     mixup: float = 0.2
     smoothing: float = 0.1
+    teacher: str = ""
+    teacher_share: float = 0.5
     held_out: int = 512
 
     def __post_init__(self) -> None:
@@ -67,7 +73,8 @@ class ClassifierTraining:
         bounds.whole("crop", self.crop, 32, 512)
         bounds.real("zoom", self.zoom, 0.1, 1)
         bounds.real("mixup", self.mixup, 0, 0.5)
-        for name, high in (("trunk_rate", 1), ("weight_decay", 10), ("tint", 0.9), ("smoothing", 0.9)):
+        bounds.real("weight_decay", self.weight_decay, 0, 10)
+        for name, high in (("trunk_rate", 1), ("tint", 0.9), ("smoothing", 0.9), ("teacher_share", 1)):
             bounds.real(name, getattr(self, name), 0, high)
 
 
@@ -79,7 +86,8 @@ class ClassifierTrainer:
             raise TrainingError(f"A classifier needs pictures of at least 2 classes; got {class_count}.")
         self.config = config
         self.model = Classifier(model_config, class_count).to(memory_format=torch.channels_last)
-        self.features: tuple[str, ...] = begin_trunk(self.model, Path(config.trunk)) if config.trunk else ()
+        begun = begin_trunk(self.model, Path(config.trunk)) if config.trunk else ()
+        self.features: tuple[str, ...] = tuple(dict.fromkeys((*begun, *(["vgg16"] if config.teacher else []))))
         self.trunk = list(self.model.trunk.parameters())
         rest = [*self.model.top.parameters(), *self.model.head.parameters()]
         groups = [{"params": self.trunk}, {"params": rest}]
@@ -96,7 +104,8 @@ class ClassifierTrainer:
     def to(self, device: torch.device) -> None:
         self.model.to(device)
 
-    def step(self, images: Tensor, labels: Tensor, context: StepContext) -> Mapping[str, Tensor]:
+    def step(self, images: Tensor, targets: Tensor, context: StepContext) -> Mapping[str, Tensor]:
+        """targets: labels (B,), or shares of the classes (B,K)."""
         config = self.config
         held = 0 if not config.trunk else len(self.model.trunk) if context.images < config.frozen else config.still
         freeze([p for block in self.model.trunk[:held] for p in block.parameters()], True)
@@ -104,7 +113,9 @@ class ClassifierTrainer:
         for group, part in zip(self.optimiser.param_groups, (config.trunk_rate if config.trunk else 1, 1), strict=True):
             group["lr"] = rate * part
         images = tinted(framed(images, config.zoom, config.crop, context.generator), config.tint, context.generator)
-        targets = F.one_hot(labels, self.model.class_count).to(images.dtype)
+        if targets.dim() == 1:
+            targets = F.one_hot(targets, self.model.class_count)
+        targets = targets.to(images.dtype)
         images, targets = mixed(images, targets, config.mixup, context.generator)
         maps = self.model.maps(images.contiguous(memory_format=torch.channels_last))
         logits = self.model.judge(maps).float()
@@ -212,7 +223,16 @@ def _batches(
     lost = [name for k, name in enumerate(kept.classes) if not bool((kept.labels == k).any())]
     if lost:
         raise TrainingError(f"Class {lost[0]!r} has too few pictures to hold any out; add some, or lower held_out.")
-    return LabelledBatches(kept, options.batch, conditional, options.flip, device)
+    targets = _softened(trainer.config, kept, options, device) if trainer.config.teacher else None
+    return LabelledBatches(kept, options.batch, conditional, options.flip, device, targets)
+
+
+def _softened(config: ClassifierTraining, data: ImageSet, options: TrainOptions, device: torch.device) -> Tensor:
+    """Labels, with the teacher's share of them by its opinion. → (N,K)."""
+    teacher = Vgg16Teacher(Path(config.teacher).expanduser()).to(device)
+    opinion = soft_labels(teacher, data, device, options.precision == "bf16", options.logs / "teacher.safetensors")
+    labels = F.one_hot(data.labels, len(data.classes)).float()
+    return torch.lerp(labels, opinion, config.teacher_share)
 
 
 def _showcase(trainer: ClassifierTrainer, _conditional: bool, data: ImageSet, _options: TrainOptions) -> ConfusionSheet:

@@ -18,17 +18,27 @@ class LabelledBatches:
 
     Classes take turns, so that a rare class is seen as often as a frequent one; within a class pictures are drawn with
     replacement. Every draw comes from the generator given, so that a resumed run sees the same batches.
+    targets: (N,K), what is drawn of each picture in place of its label.
     """
 
-    def __init__(self, data: ImageSet, batch: int, conditional: bool, flip: bool, device: torch.device) -> None:
+    def __init__(
+        self,
+        data: ImageSet,
+        batch: int,
+        conditional: bool,
+        flip: bool,
+        device: torch.device,
+        targets: Tensor | None = None,
+    ) -> None:
         self.images = data.images.to(device)
+        self.targets = None if targets is None else targets.to(device)
         self.batch, self.flip, self.device = batch, flip, device
         self.members: list[Tensor] = []
         if conditional:
             self.members = [torch.nonzero(data.labels == k)[:, 0] for k in range(len(data.classes))]
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor | None]:
-        """Pictures (B,3,S,S) in [-1,1] and labels (B,), or None where there are no classes."""
+        """Pictures (B,3,S,S) in [-1,1] and labels (B,), or targets (B,K), or None where there are no classes."""
         labels = None
         if self.members:
             labels = balanced_labels(self.batch, len(self.members), generator)
@@ -42,6 +52,8 @@ class LabelledBatches:
         if self.flip:
             mirrored = (torch.rand(self.batch, 1, 1, 1, generator=generator) < 0.5).to(self.device)
             images = torch.where(mirrored, images.flip(3), images)
+        if self.targets is not None:
+            return images, self.targets[index.to(self.device)]
         return images, None if labels is None else labels.to(self.device)
 
 

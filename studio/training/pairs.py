@@ -8,6 +8,7 @@ from torch import Tensor
 
 from studio.style import losses
 from studio.style.encoder import StyleEncoder
+from studio.style.gradients import relative
 from studio.training.data import crops
 
 MEASURED_PHOTOGRAPHS = 256  # that stand for all of them where it is measured how unlike them a style is
@@ -49,5 +50,5 @@ def unlikeness(encoder: StyleEncoder, contents: Tensor, styles: Tensor) -> Tenso
     parts = []
     for chunk in styles.split(MEASURED_PHOTOGRAPHS):
         both = zip(grams(chunk), ordinary, strict=True)
-        parts.append(torch.stack([losses.relative(x, mean.expand_as(x)) for x, mean in both]).mean(dim=0).cpu())
+        parts.append(torch.stack([relative(x, mean.expand_as(x)) for x, mean in both]).mean(dim=0).cpu())
     return torch.cat(parts)

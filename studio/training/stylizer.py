@@ -142,7 +142,7 @@ class StylizerTrainer:
         with torch.no_grad():
             content_maps, style_maps = (self.read(x, sight) for x in (contents, styles))
             content_statistics, style_statistics = statistics_of(content_maps), statistics_of(style_maps)
-            wanted = [x[first].float() for x in self.judge(reduced(contents))[CONTENT_LAYERS]]
+            wanted = [x[first] for x in self.judge(reduced(contents))[CONTENT_LAYERS]]
             hands = [Hand.of(view, generator).rows(second) for view in self.views(styles)]
         if context.images < MEASURED_IMAGES:
             measure(self.model, torch.cat([content_statistics, style_statistics]), context.images)
@@ -154,7 +154,7 @@ class StylizerTrainer:
         painted_hands = [Hand.of(view, generator) for view in views]
         with torch.autocast(contents.device.type, enabled=False):
             terms = {
-                "content": losses.content_distance([x.float() for x in views[0][1:][CONTENT_LAYERS]], wanted),
+                "content": losses.content_distance(views[0][1:][CONTENT_LAYERS], wanted),
                 **style_terms(painted_hands[0], hands[0], generator),
                 **{f"fine_{name}": term for name, term in style_terms(painted_hands[1], hands[1], generator).items()},
                 "variation": losses.variation(painted),

@@ -80,6 +80,39 @@ def test_a_form_is_tried_once(model: GanGenerator, precision: Precision, monkeyp
     assert len(sizes) == GROUP + 1
 
 
+def test_the_trial_does_not_depend_on_the_model_that_is_opened_first(
+    model: GanGenerator, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Tensor] = []
+    original = FusedGan.__call__
+
+    def call(self: FusedGan, w: Tensor, details: tuple[Tensor, ...] = ()) -> Tensor:
+        made.append(original(self, w, details))
+        return made[-1]
+
+    monkeypatch.setattr(FusedGan, "__call__", call)
+    Brush(model, precision)
+    first, made[:], precision.tried = list(made), [], {}
+    for parameter in model.requires_grad_(False).parameters():
+        parameter.zero_()  # a model that paints grey would find that nothing depends on company
+    Brush(model, precision)
+    assert len(made) == GROUP + 1
+    assert all(torch.equal(one, again) for one, again in zip(first, made, strict=True))
+    assert first[0].std() > 0.05
+
+
+def test_an_operator_that_fails_is_not_used(
+    model: GanGenerator, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: FusedGan, w: Tensor, details: tuple[Tensor, ...] = ()) -> Tensor:
+        raise RuntimeError("could not create a primitive")
+
+    monkeypatch.setattr(FusedGan, "__call__", fail)
+    brush = Brush(model, precision)
+    w = rows(model, 1)
+    assert torch.equal(brush(w), precision.synthesise(model, w))
+
+
 def test_where_bits_depend_on_company_pictures_are_painted_alone(
     model: GanGenerator, precision: Precision, monkeypatch: pytest.MonkeyPatch
 ) -> None:

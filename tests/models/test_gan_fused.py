@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from studio.models.dcgan import Dcgan, DcganConfig
 from studio.models.gan import GanConfig, GanGenerator
-from studio.models.gan_fused import FusedGan, fused
+from studio.models.gan_fused import FusedGan, fused, specimen
 from studio.models.packed import available
 
 pytestmark = pytest.mark.skipif(not available(), reason="this torch has no packed convolutions")
@@ -76,10 +76,21 @@ def test_the_generator_is_read_and_left_as_it_was() -> None:
     assert torch.equal(form(w), first)
 
 
-def test_forms_of_one_shape_are_equal_and_of_another_are_not() -> None:
-    assert made(generator(), torch.float32).form == made(generator(), torch.float32).form
-    assert made(generator(), torch.float32).form != made(generator(), torch.bfloat16).form
-    assert made(generator(), torch.float32).form != made(generator(classes=0), torch.float32).form
+def test_a_specimen_has_the_shape_of_a_model_and_weights_of_its_own() -> None:
+    model, other = generator(), generator()
+    for parameter in other.requires_grad_(False).parameters():
+        parameter.mul_(2)
+    first, second = specimen(model), specimen(other)
+    assert first is not None
+    assert second is not None
+    own, theirs = dict(model.named_parameters()), dict(second.named_parameters())
+    for name, parameter in first.named_parameters():
+        assert parameter.shape == own[name].shape
+        assert "norm" in name or not torch.equal(parameter, own[name])
+        assert torch.equal(parameter, theirs[name])
+    w = torch.randn(2, model.layers, model.width, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        torch.testing.assert_close(made(first, torch.float32)(w), first.synthesis(w), rtol=0, atol=1e-4)
 
 
 def test_bytes_are_those_of_the_number_type() -> None:
