@@ -18,8 +18,8 @@ from torch import Tensor, nn
 
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import MODEL_KINDS, ModelKind
-from studio.style.encoder import LAYERS, VARIANCE_FLOOR, EncoderConfig, pad
-from studio.style.gradients import instance_norm
+from studio.style.encoder import LAYERS, EncoderConfig, pad
+from studio.style.styled import Affine, Styled, StyledBlock, resized, spread
 
 COLOURS = 6  # first entries of a code: mean and deviation of R, G and B
 CODE_SIZE = 0.3  # root mean square of the rest
@@ -34,7 +34,8 @@ class StylizerConfig:
     """widths: of the encoder whose statistics make the codes. channels: at quarter resolution; half: at half
     resolution. blocks: residual blocks; wide: those among them, the last, whose convolutions skip every other pixel,
     for larger strokes. code: length of what is learned of a code, colours included. hidden: width of the network that
-    makes it. matched: maps of the encoder, from the finest, that the network sees in the style's statistics."""
+    makes it. matched: maps of the encoder, from the finest, that the network sees in the style's statistics. kernels:
+    that the style mixes into every modulated convolution."""
 
     widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 128)
     channels: int = 64
@@ -44,6 +45,7 @@ class StylizerConfig:
     code: int = 256
     hidden: int = 384
     matched: int = 0
+    kernels: int = 0
 
     def __post_init__(self) -> None:
         EncoderConfig(widths=self.widths)
@@ -54,6 +56,8 @@ class StylizerConfig:
             raise InvalidRequest(f"wide must be from 0 to the {self.blocks} blocks; got {self.wide}.")
         if not 0 <= self.matched <= LAYERS:
             raise InvalidRequest(f"matched must be from 0 to the encoder's {LAYERS} maps; got {self.matched}.")
+        if not 0 <= self.kernels <= 16:
+            raise InvalidRequest(f"kernels must be from 0 to 16; got {self.kernels}.")
         if not COLOURS < self.code <= 2048:
             raise InvalidRequest(f"code must be from {COLOURS + 1} to 2048; got {self.code}.")
 
@@ -66,79 +70,6 @@ class StylizerConfig:
     def code_length(self) -> int:
         """Length of a code: what is learned, then the statistics of the matched maps."""
         return self.code + 2 * sum(self.widths[: self.matched])
-
-
-class Affine(nn.Module):
-    """A linear function of the code, at one place or everywhere. (B,C) → (B,O,1,1), (B,C,h,w) → (B,O,h,w)."""
-
-    def __init__(self, inputs: int, outputs: int, bias: float = 0.0) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(outputs, inputs) * 0.2 / inputs**0.5)
-        self.bias = nn.Parameter(torch.full((outputs,), bias))
-
-    def forward(self, code: Tensor) -> Tensor:
-        with torch.autocast(code.device.type, enabled=False):  # little work, on which much depends
-            if code.dim() == 2:
-                return F.linear(code, self.weight, self.bias)[:, :, None, None]
-            return F.conv2d(code, self.weight[:, :, None, None], self.bias)
-
-
-def spread(values: Tensor, x: Tensor) -> Tensor:
-    """Modulation values (B,O,h,w) brought to the size of the map x they act on; (B,O,1,1) stays."""
-    if values.shape[-2:] in ((1, 1), x.shape[-2:]):
-        return values
-    return F.interpolate(values, size=x.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def resized(lane: Tensor, x: Tensor) -> Tensor:
-    """A map (B,C,…,…) at the size of another."""
-    return F.interpolate(lane, size=x.shape[-2:], mode="bilinear", align_corners=False)
-
-
-def convolved_double(x: Tensor, weight: Tensor) -> Tensor:
-    """A 3x3 convolution with reflection of what nearest-neighbour doubling makes of x. (B,I,H,W) → (B,O,2H,2W).
-
-    As one transposed convolution: two of three taps on a side meet the same pixel, so they are added up beforehand,
-    which leaves 4 products of 9. A reflection of doubled pixels is a repetition of single ones. weight: (O,I,3,3).
-    """
-    meet = weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
-    kernel = torch.einsum("ka,oiab,lb->iokl", meet, weight, meet).contiguous(memory_format=torch.channels_last)
-    with torch.autocast(x.device.type, enabled=False):
-        x = F.pad(x, (1, 1, 1, 1), mode="replicate")
-    return F.conv_transpose2d(x, kernel, stride=2, padding=3)
-
-
-class Styled(nn.Module):
-    """3x3 convolution, instance norm, scale and shift by the code.
-
-    dilation: px from tap to tap. doubled: the map is first doubled in size, each pixel becoming four of its kind.
-    """
-
-    def __init__(self, inputs: int, outputs: int, condition: int, dilation: int = 1, doubled: bool = False) -> None:
-        super().__init__()
-        self.dilation, self.doubled = dilation, doubled
-        self.conv = nn.Conv2d(inputs, outputs, 3, bias=False, dilation=dilation)  # the norm would take a bias away
-        self.affine = Affine(condition, 2 * outputs)
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        x = convolved_double(x, self.conv.weight) if self.doubled else self.conv(pad(x, self.dilation))
-        scale, shift = spread(self.affine(condition), x).chunk(2, dim=1)
-        # a group is a channel; torch's own has float32 moments, and a slow gradient
-        x = instance_norm(x, VARIANCE_FLOOR) if x.requires_grad else F.group_norm(x, x.shape[1], eps=VARIANCE_FLOOR)
-        return torch.addcmul(shift.to(x), x, (1 + scale).to(x))
-
-
-class StyledBlock(nn.Module):
-    """Residual block: two styled convolutions, and a gate on what they add, almost shut at first in wide blocks."""
-
-    def __init__(self, channels: int, condition: int, dilation: int = 1) -> None:
-        super().__init__()
-        self.first, self.second = (Styled(channels, channels, condition, dilation) for _ in range(2))
-        self.gate = Affine(condition, channels, bias=0.5 if dilation == 1 else 0.05)
-
-    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
-        added = self.second(F.relu(self.first(x, condition)), condition)
-        return x + spread(self.gate(condition), x).to(added) * added
 
 
 class Stylizer(nn.Module):
@@ -165,10 +96,10 @@ class Stylizer(nn.Module):
         self.down = nn.Conv2d(config.half, config.channels, 3, stride=2)
         first_wide = config.blocks - config.wide
         self.blocks = nn.ModuleList(
-            StyledBlock(config.channels, condition, WIDE if index >= first_wide else 1)
+            StyledBlock(config.channels, condition, WIDE if index >= first_wide else 1, config.kernels)
             for index in range(config.blocks)
         )
-        self.up = Styled(config.channels, config.half, condition, doubled=True)
+        self.up = Styled(config.channels, config.half, condition, doubled=True, kernels=config.kernels)
         self.skip = Affine(condition, config.half, bias=0.5)
         self.lanes = nn.ModuleList(
             nn.Conv2d(width, config.half if index == 0 else config.channels, 3, bias=False)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studio.style.gradients import described, in_order, instance_norm, relative
+from studio.style.gradients import described, in_order, instance_norm, modulated_norm, relative
 
 FLOOR = 1e-5
 
@@ -61,6 +61,12 @@ def test_the_gradient_of_a_description_keeps_the_memory_format() -> None:
 def test_instance_norm_is_a_group_norm_of_single_channels() -> None:
     x = noise(2, 3, 4, 5).requires_grad_()
     agree((instance_norm(x, FLOOR),), (F.group_norm(x, 3, eps=FLOOR),), (x,))
+
+
+def test_a_modulated_norm_is_a_norm_then_a_scale_and_a_shift() -> None:
+    x, scale, shift = (noise(2, 3, *side, seed=i).requires_grad_() for i, side in enumerate(((4, 5), (1, 1), (1, 1))))
+    plain = F.group_norm(x, 3, eps=FLOOR) * (1 + scale) + shift
+    agree((modulated_norm(x, scale, shift, FLOOR),), (plain,), (x, scale, shift))
 
 
 def test_in_bfloat16_instance_norm_is_as_near_as_the_number_type_allows() -> None:

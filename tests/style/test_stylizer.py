@@ -13,11 +13,13 @@ from studio.core import bfloat16, checkpoint
 from studio.core.errors import CheckpointError, InvalidRequest
 from studio.style.codes import KIND, CodesConfig, StyleCodes, blend, read_codes
 from studio.style.encoder import EncoderConfig, StyleEncoder, pad, statistics_of
-from studio.style.stylizer import COLOURS, Stylizer, StylizerConfig, convolved_double
+from studio.style.styled import Styled, convolved_double
+from studio.style.stylizer import COLOURS, Stylizer, StylizerConfig
 
 WIDTHS = (4, 4, 4, 4, 4)
 TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=2, code=16, hidden=8)
 MATCHED = replace(TINY, matched=3)
+MIXED = replace(TINY, kernels=2)
 
 
 def models(config: StylizerConfig = TINY) -> tuple[StyleEncoder, Stylizer]:
@@ -239,6 +241,57 @@ def test_gradients_reach_the_lanes_of_matched_maps() -> None:
     for lane in stylizer.lanes.parameters():
         assert lane.grad is not None
         assert float(lane.grad.abs().max()) > 0
+
+
+@torch.no_grad()
+def test_kernels_that_are_still_zero_change_nothing() -> None:
+    torch.manual_seed(0)
+    mixing = Styled(4, 6, 5, kernels=2)
+    plain = Styled(4, 6, 5)
+    plain.load_state_dict(mixing.state_dict(), strict=False)
+    x, code = picture(12, 12)[:, :1].expand(-1, 4, -1, -1), torch.randn(1, 5)
+    torch.testing.assert_close(mixing(x, code), plain(x, code))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("doubled", [False, True])
+def test_a_picture_is_convolved_with_the_kernels_in_the_shares_of_its_own_code(doubled: bool) -> None:
+    styled, codes = Styled(3, 2, 1, doubled=doubled, kernels=2), torch.tensor([[1.0], [-2.0]])
+    assert styled.kernels is not None
+    assert styled.shares is not None
+    styled.kernels.copy_(torch.randn(4, 3, 3, 3))
+    styled.shares.weight.copy_(torch.tensor([[1.0], [0.5]]))
+    styled.shares.bias.copy_(torch.tensor([0.0, 1.0]))
+    x, pair = picture(8, 8, count=2), styled.kernels.detach().view(2, 2, 3, 3, 3)
+    for one, code, kernel in zip(x.split(1), codes.split(1), (pair[0] + 1.5 * pair[1], -2 * pair[0]), strict=True):
+        alone = Styled(3, 2, 1, doubled=doubled)
+        alone.affine.load_state_dict(styled.affine.state_dict())
+        alone.conv.weight.copy_(styled.conv.weight + kernel)
+        torch.testing.assert_close(styled(one, code), alone(one, code))
+    torch.testing.assert_close(styled(x, codes), torch.cat([styled(x[i : i + 1], codes[i : i + 1]) for i in range(2)]))
+
+
+@torch.no_grad()
+def test_mixed_kernels_leave_own_style_and_even_codes_as_they_were() -> None:
+    encoder, stylizer = models(MIXED)
+    content, style = picture(), picture(40, 40, seed=2) * 0.3 + 0.4
+    own, code = (stylizer.code(encoder.statistics(x)) for x in (content, style))
+    torch.testing.assert_close(stylizer(content, own, own), content, atol=1e-5, rtol=0)
+    everywhere = code[:, :, None, None].expand(-1, -1, 3, 5)
+    torch.testing.assert_close(stylizer(content, everywhere, own), stylizer(content, code, own), atol=1e-5, rtol=0)
+
+
+def test_gradients_reach_the_kernels() -> None:
+    encoder, stylizer = models(MIXED)
+    content, style = picture(), picture(40, 40, seed=2) * 0.3 + 0.4
+    own, code = (stylizer.code(encoder.statistics(x)) for x in (content, style))
+    stylizer.train()(content, code, own).square().sum().backward()
+    mixing = [part for part in stylizer.modules() if isinstance(part, Styled)]
+    assert len(mixing) == 2 * MIXED.blocks + 1
+    for part in mixing:
+        assert part.kernels is not None
+        assert part.kernels.grad is not None
+        assert bool(part.kernels.grad.abs().amax(dim=(1, 2, 3)).min() > 0)
 
 
 @torch.no_grad()
