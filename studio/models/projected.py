@@ -4,7 +4,7 @@ One more head, our own addition, sees the pixels: the features' first convolutio
 every pixel or two is hidden from them, and a generator leaves a lattice there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -15,6 +15,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from studio.models.lite0 import Lite0Features
 
 MIXED = (64, 96, 128, 192)  # channels after mixing, at strides 4, 8, 16, 32
+PIXEL_CHANNELS = (32, 64, 128, 128, 128)
 SIZE = 128  # px: pictures are scaled to it before the features
 
 
@@ -72,13 +73,15 @@ class Head(nn.Module):
 
 
 class PixelHead(nn.Module):
-    """Logits of overlapping patches of 22 px of the picture itself (Isola et al. 2017, section 3.2.2).
+    """Logits of overlapping patches of the picture itself (Isola et al. 2017, section 3.2.2): of 10, 22, 46 or 94 px.
 
-    x: (B,3,H,W) → (B,H/8 · W/8); it takes the arguments of `Head` and has no class term.
+    depth: 2 to 5 convolutions of stride 2. x: (B,3,H,W) → (B,H/2^depth · W/2^depth); it takes the arguments of `Head`
+    and has no class term.
     """
 
-    def __init__(self, channels: tuple[int, ...] = (32, 64, 128)) -> None:
+    def __init__(self, depth: int = 3) -> None:
         super().__init__()
+        channels = PIXEL_CHANNELS[:depth]
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise((3, *channels)):
             layers += [spectral_norm(nn.Conv2d(inputs, outputs, 4, 2, 1)), nn.LeakyReLU(0.2)]
@@ -90,12 +93,20 @@ class PixelHead(nn.Module):
 
 
 class ProjectedDiscriminator(nn.Module):
-    """Four heads on Lite0's features, and one on the pixels.
+    """Four heads on Lite0's features, and some on the pixels.
 
     The class enters the two deepest heads of features; a condition, a vector of so many entries, enters all four.
+    pixels: depth of each head on the pixels. With one of 3, patches of 22 px, longer training leaves rings and weaves
+    of about that size; one of 5 sees those too.
     """
 
-    def __init__(self, class_count: int, features: Callable[[], nn.Module] = Lite0Features, condition: int = 0) -> None:
+    def __init__(
+        self,
+        class_count: int,
+        features: Callable[[], nn.Module] = Lite0Features,
+        condition: int = 0,
+        pixels: Sequence[int] = (3,),
+    ) -> None:
         super().__init__()
         self.features = features()
         self.mixing = RandomMixing(self.features.channels)  # type: ignore[arg-type]
@@ -104,11 +115,14 @@ class ProjectedDiscriminator(nn.Module):
             Head(channels, SIZE // 4 >> i, class_count if i >= count - 2 else 0, condition)
             for i, channels in enumerate(MIXED)
         )
-        self.heads.append(PixelHead())
+        self.heads.extend(PixelHead(depth) for depth in pixels)
+        self.views = len(pixels)
 
     def project(self, x: Tensor) -> list[Tensor]:
-        """x: (B,3,H,W) in [-1,1] → mixed feature maps, shallow to deep, and x; differentiable with respect to x."""
-        return [*self.mixing(self.features(self.scaled(x))), x.contiguous(memory_format=torch.channels_last)]
+        """x: (B,3,H,W) in [-1,1] → mixed feature maps, shallow to deep, and x for each head on the pixels;
+        differentiable with respect to x."""
+        picture = x.contiguous(memory_format=torch.channels_last)
+        return [*self.mixing(self.features(self.scaled(x))), *[picture] * self.views]
 
     def scaled(self, x: Tensor) -> Tensor:
         """Pictures at the size at which features are read."""

@@ -15,13 +15,14 @@ from torch import Tensor, nn
 from studio.core.dataset import ImageSet
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import LatentModel
+from studio.models import bounds
 from studio.models.augment import AUGMENTATIONS, augment
 from studio.models.base import measure_w_mean
 from studio.models.discriminator import ScratchDiscriminator, gradient_penalty
 from studio.models.diversity import lack_of_diversity
 from studio.models.gan import GanConfig, GanGenerator
 from studio.models.losses_gan import hinge_by_heads
-from studio.models.projected import ProjectedDiscriminator
+from studio.models.projected import PIXEL_CHANNELS, ProjectedDiscriminator
 from studio.training.data import balanced_labels
 from studio.training.recipe import RECIPES, Recipe, StepContext
 from studio.training.tensors import freeze, sum_of
@@ -41,7 +42,7 @@ class GanTraining:
     discriminator: "projected" or "scratch". augment: names joined by commas. class_warmup: pictures over which the
     class term grows from 0 to class_weight (projected). diversity: weight of `lack_of_diversity` (projected). gamma:
     weight of the penalties (scratch). blur_images: pictures over which real and generated pictures are blurred less
-    and less (projected; Sauer et al. 2022, section 3).
+    and less (projected; Sauer et al. 2022, section 3). pixels: depth of each head on the pixels (projected).
     """
 
     discriminator: str = "projected"
@@ -53,6 +54,7 @@ class GanTraining:
     diversity: float = 4.0
     gamma: float = 2.0
     blur_images: int = 0
+    pixels: tuple[int, ...] = (3,)
 
     def __post_init__(self) -> None:
         if self.discriminator not in ("projected", "scratch"):
@@ -63,6 +65,8 @@ class GanTraining:
         for name in ("learning_rate", "discriminator_learning_rate", "gamma"):
             if not 0 < getattr(self, name) < 1000:
                 raise InvalidRequest(f"{name} must be above 0 and below 1000; got {getattr(self, name)}.")
+        for depth in self.pixels:
+            bounds.whole("pixels", depth, 2, len(PIXEL_CHANNELS))
         for name in ("class_weight", "class_warmup", "diversity", "blur_images"):
             if not getattr(self, name) >= 0:
                 raise InvalidRequest(f"{name} must not be negative; got {getattr(self, name)}.")
@@ -81,7 +85,7 @@ class GanTrainer:
         self.projected = config.discriminator == "projected"
         self.features: tuple[str, ...] = ("lite0",) if self.projected else ()
         if self.projected:
-            self.discriminator: nn.Module = ProjectedDiscriminator(class_count)
+            self.discriminator: nn.Module = ProjectedDiscriminator(class_count, pixels=config.pixels)
         else:
             self.discriminator = ScratchDiscriminator(model_config, class_count)
         self.discriminator.to(memory_format=torch.channels_last)

@@ -94,6 +94,27 @@ def test_pixel_head_sees_a_lattice_of_one_pixel_that_means_hide() -> None:
     assert float((logits - unlike).abs().mean()) > 1e-3
 
 
+@pytest.mark.parametrize(("depth", "patch"), [(2, 10), (3, 22), (4, 46), (5, 94)])
+def test_a_logit_of_a_pixel_head_sees_a_patch_of_its_depth(depth: int, patch: int) -> None:
+    torch.manual_seed(0)
+    x = torch.zeros(1, 3, 128, 128, requires_grad=True)
+    logits = PixelHead(depth)(x, None, 1.0)
+    side = 128 >> depth
+    assert logits.shape == (1, side**2)
+    (gradient,) = torch.autograd.grad(logits[0, (side // 2) * (side + 1)], x)
+    seen = gradient.abs().sum(dim=(0, 1)).nonzero()
+    assert (seen.max(dim=0).values - seen.min(dim=0).values + 1).tolist() == [patch, patch]
+
+
+def test_several_heads_may_see_the_pixels() -> None:
+    torch.manual_seed(0)
+    discriminator = ProjectedDiscriminator(2, ToyFeatures, pixels=(3, 5))
+    judged = discriminator(torch.rand(2, 3, 128, 128), torch.tensor([0, 1]))
+    assert [logits.shape[1] for logits in judged[len(MIXED) :]] == [16 * 16, 4 * 4]
+    with pytest.raises(InvalidRequest, match="pixels"):
+        GanTraining(pixels=(3, 6))
+
+
 def test_lack_of_diversity_is_one_a_map_for_copies_and_zero_for_a_spread_like_the_real() -> None:
     real = [torch.tensor([[0.0, 0.0], [1.0, -1.0]]).view(2, 1, 1, 2)]
     copies, quarter = torch.zeros(2, 1, 1, 2), real[0] / 4
@@ -215,7 +236,7 @@ def test_settings_out_of_range_are_refused(change: dict[str, object], sentence: 
 
 
 def test_trainer_keeps_frozen_features_out_of_its_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ProjectedDiscriminator.__init__, "__defaults__", (ToyFeatures, 0))
+    monkeypatch.setattr(ProjectedDiscriminator.__init__, "__defaults__", (ToyFeatures, 0, (3,)))
     trainer = GanTrainer(TINY, GanTraining(), 2)
     assert set(trainer.modules()) == {"model", "mixing", "heads"}
     assert trainer.features == ("lite0",)
