@@ -7,7 +7,6 @@ they see edges and colours, and would take a third of a step's time. With a teac
 probe on its features thinks (Hinton et al. 2015, Distilling the knowledge in a neural network).
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +26,7 @@ from studio.training.data import LabelledBatches, divided
 from studio.training.options import TrainOptions
 from studio.training.probe import soft_labels
 from studio.training.recipe import RECIPES, Recipe, StepContext
+from studio.training.schedule import fall
 from studio.training.teachers import Vgg16Teacher
 from studio.training.tensors import freeze
 
@@ -146,11 +146,6 @@ def begin_trunk(model: Classifier, path: Path) -> tuple[str, ...]:
         mine.load_state_dict(theirs.state_dict())
     used = opened.provenance.get("training_features", ())
     return tuple(dict.fromkeys([*(map(str, used) if isinstance(used, list | tuple) else ()), "encoder"]))
-
-
-def fall(images: int, horizon: int) -> float:
-    """1 at the first picture, 0 at the last of `horizon`, by half a cosine; always 1 for a horizon of 0."""
-    return (1 + math.cos(math.pi * min(images / horizon, 1))) / 2 if horizon else 1.0
 
 
 def framed(images: Tensor, zoom: float, crop: int, generator: torch.Generator) -> Tensor:

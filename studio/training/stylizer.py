@@ -10,7 +10,6 @@ encoder watches over the finest detail at full size.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -23,7 +22,6 @@ from studio.core.dataset import ImageSet
 from studio.core.errors import TrainingError
 from studio.core.images import to_image
 from studio.core.sheet import tile
-from studio.models import bounds
 from studio.style import losses
 from studio.style.encoder import StyleEncoder, statistics_of
 from studio.style.losses import Hand
@@ -32,6 +30,8 @@ from studio.training.data import by_role
 from studio.training.options import TrainOptions
 from studio.training.pairs import Pairs, unlikeness
 from studio.training.recipe import RECIPES, Recipe, StepContext
+from studio.training.schedule import fall
+from studio.training.stylizer_settings import StylizerTraining
 from studio.training.teachers import Vgg16Teacher
 
 CONTENT_LAYERS = slice(2, 4)  # strides 4 and 8
@@ -41,50 +41,6 @@ SIGHT = 0.75  # size at which VGG16 judges, over that of the pictures; codes are
 READ = 0.5
 MEASURED_IMAGES = 2_000  # pictures from which the scale of the statistics is measured, at the start
 ROWS, COLUMNS = 6, 7  # of the showcase: contents, styles
-
-
-@dataclass(frozen=True)
-class StylizerTraining:
-    """Settings.
-
-    encoder: the checkpoint of the encoder. teacher: a file of VGG16 weights to judge by (empty: the encoder judges
-    alone). styles_each: styles in which every content of a batch is painted. picture: px to which the pictures are
-    read. crop: px; zoom: crops are enlarged at random by 1 to so much, as larger pictures show things. style_bias:
-    styles are taken by this power of how unlike photographs they are; 0 for equally often. content_weight: of the
-    content loss in the middle of its range, whose ends are `content_range` times less and more. gram_weight,
-    moment_weight, sliced_weight: of the style losses, the last of the pixels too. fine_weight: of the encoder's view
-    beside the teacher's. variation_weight: of smoothness. held_out: pictures of each kind that are shown and never
-    trained on.
-    """
-
-    encoder: str = ""
-    teacher: str = ""
-    styles_each: int = 1
-    picture: int = 224
-    crop: int = 192
-    zoom: float = 2.0
-    style_bias: float = 2.0
-    learning_rate: float = 1e-3
-    content_weight: float = 0.5
-    content_range: float = 4.0
-    gram_weight: float = 6.0
-    moment_weight: float = 3.0
-    sliced_weight: float = 4.0
-    fine_weight: float = 0.3
-    variation_weight: float = 0.02
-    held_out: int = 16
-
-    def __post_init__(self) -> None:
-        bounds.whole("picture", self.picture, 32, 1024)
-        bounds.whole("crop", self.crop, 32, self.picture)
-        bounds.whole("held_out", self.held_out, 1, 1024)
-        bounds.whole("styles_each", self.styles_each, 1, 64)
-        bounds.real("zoom", self.zoom, 1, 8)
-        bounds.real("style_bias", self.style_bias, 0, 16)
-        bounds.real("learning_rate", self.learning_rate, 1e-8, 1)
-        bounds.real("content_range", self.content_range, 1, 100)
-        for name in ("content", "gram", "moment", "sliced", "fine", "variation"):
-            bounds.real(f"{name}_weight", getattr(self, f"{name}_weight"), 0, 1000)
 
 
 def read_encoder(path: str) -> StyleEncoder:
@@ -134,6 +90,8 @@ class StylizerTrainer:
 
     def step(self, contents: Tensor, styles: Tensor, context: StepContext) -> Mapping[str, Tensor]:
         config, generator = self.config, context.generator
+        for group in self.optimiser.param_groups:
+            group["lr"] = config.learning_rate * fall(context.images, config.horizon)
         contents, styles = (x.contiguous(memory_format=torch.channels_last) for x in (contents, styles))
         shifts = range(min(config.styles_each, len(styles)))
         first = torch.arange(len(contents)).repeat(len(shifts))

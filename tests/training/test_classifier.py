@@ -13,10 +13,11 @@ from studio.core.errors import InvalidRequest, TrainingError
 from studio.core.progress import result_of
 from studio.models.classifier import trunk_convolutions
 from studio.style.encoder import EncoderConfig, StyleEncoder
-from studio.training.classifier import ClassifierTrainer, ClassifierTraining, fall, framed, mixed, tinted
+from studio.training.classifier import ClassifierTrainer, ClassifierTraining, framed, mixed, tinted
 from studio.training.loop import fit
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES
+from studio.training.schedule import fall
 
 SMALL = ClassifierTraining(learning_rate=5e-3, horizon=0, held_out=4, mixup=0, smoothing=0, tint=0.1, crop=32)
 CLASSES = ("blue", "red")

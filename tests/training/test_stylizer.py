@@ -22,7 +22,8 @@ from studio.training.loop import fit
 from studio.training.options import TrainOptions
 from studio.training.pairs import unlikeness
 from studio.training.recipe import RECIPES, StepContext
-from studio.training.stylizer import StylizerTrainer, StylizerTraining, measure
+from studio.training.stylizer import StylizerTrainer, measure
+from studio.training.stylizer_settings import StylizerTraining
 
 WIDTHS = (4, 4, 4, 4, 4)
 TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8)
@@ -106,6 +107,20 @@ def test_every_content_is_painted_in_several_styles_and_no_style_twice(training:
     trainer.step(x, y, StepContext(Accelerator(cpu=True), torch.Generator().manual_seed(0), 0))
     pairs = {(float(content.sum()), float(code.sum())) for content, code in zip(*seen[0], strict=True)}
     assert len(seen[0][0]) == len(pairs) == 9
+
+
+def test_the_learning_rate_falls_to_the_horizon(training: StylizerTraining) -> None:
+    trainer = StylizerTrainer(TINY, dataclasses.replace(training, learning_rate=1e-2, horizon=40), 0)
+    x, y = (torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+
+    def moved(images: int) -> float:
+        before = trainer.model.exit.weight.detach().clone()
+        trainer.step(x, y, StepContext(Accelerator(cpu=True), torch.Generator().manual_seed(0), images))
+        return float((trainer.model.exit.weight.detach() - before).abs().max())
+
+    assert moved(0) == pytest.approx(1e-2, rel=0.01)  # Adam's first step is the learning rate
+    assert 0 < moved(36) < 1e-3
+    assert moved(40) == 0
 
 
 def test_a_stylizer_that_matches_maps_learns_a_pair_by_heart(training: StylizerTraining) -> None:

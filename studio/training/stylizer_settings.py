@@ -1,0 +1,52 @@
+"""Settings of the recipe `stylizer`."""
+
+from dataclasses import dataclass
+
+from studio.models import bounds
+
+
+@dataclass(frozen=True)
+class StylizerTraining:
+    """Settings.
+
+    encoder: the checkpoint of the encoder. teacher: a file of VGG16 weights to judge by (empty: the encoder judges
+    alone). styles_each: styles in which every content of a batch is painted. picture: px to which the pictures are
+    read. crop: px; zoom: crops are enlarged at random by 1 to so much, as larger pictures show things. style_bias:
+    styles are taken by this power of how unlike photographs they are; 0 for equally often. horizon: pictures over which
+    the learning rate falls to 0, by half a cosine (Loshchilov & Hutter 2017, eq. 5); 0 keeps it. content_weight: of the
+    content loss in the middle of its range, whose ends are `content_range` times less and more. gram_weight,
+    moment_weight, sliced_weight: of the style losses, the last of the pixels too. fine_weight: of the encoder's view
+    beside the teacher's. variation_weight: of smoothness. held_out: pictures of each kind that are shown and never
+    trained on.
+    """
+
+    encoder: str = ""
+    teacher: str = ""
+    styles_each: int = 1
+    picture: int = 224
+    crop: int = 192
+    zoom: float = 2.0
+    style_bias: float = 2.0
+    learning_rate: float = 1e-3
+    horizon: int = 0
+    content_weight: float = 0.5
+    content_range: float = 4.0
+    gram_weight: float = 6.0
+    moment_weight: float = 3.0
+    sliced_weight: float = 4.0
+    fine_weight: float = 0.3
+    variation_weight: float = 0.02
+    held_out: int = 16
+
+    def __post_init__(self) -> None:
+        bounds.whole("picture", self.picture, 32, 1024)
+        bounds.whole("crop", self.crop, 32, self.picture)
+        bounds.whole("held_out", self.held_out, 1, 1024)
+        bounds.whole("styles_each", self.styles_each, 1, 64)
+        bounds.whole("horizon", self.horizon, 0, 10**12)
+        bounds.real("zoom", self.zoom, 1, 8)
+        bounds.real("style_bias", self.style_bias, 0, 16)
+        bounds.real("learning_rate", self.learning_rate, 1e-8, 1)
+        bounds.real("content_range", self.content_range, 1, 100)
+        for name in ("content", "gram", "moment", "sliced", "fine", "variation"):
+            bounds.real(f"{name}_weight", getattr(self, f"{name}_weight"), 0, 1000)
