@@ -116,13 +116,12 @@ class ProjectedDiscriminator(nn.Module):
             for i, channels in enumerate(MIXED)
         )
         self.heads.extend(PixelHead(depth) for depth in pixels)
-        self.views = len(pixels)
 
     def project(self, x: Tensor) -> list[Tensor]:
         """x: (B,3,H,W) in [-1,1] → mixed feature maps, shallow to deep, and x for each head on the pixels;
         differentiable with respect to x."""
         picture = x.contiguous(memory_format=torch.channels_last)
-        return [*self.mixing(self.features(self.scaled(x))), *[picture] * self.views]
+        return [*self.mixing(self.features(self.scaled(x))), *[picture] * (len(self.heads) - len(MIXED))]
 
     def scaled(self, x: Tensor) -> Tensor:
         """Pictures at the size at which features are read."""
