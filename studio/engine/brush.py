@@ -46,13 +46,14 @@ class Brush:
         The order of sums is oneDNN's choice, which differs between processors: so it is tried, once for a shape, and
         on weights of its own, so that the model that happens to be opened first decides nothing.
         """
-        twin = specimen(self._model)
-        if twin is None:
+        model, tried = self._model, self._precision.tried
+        if not isinstance(model, GanGenerator):
             return 0
-        tried, form = self._precision.tried, (twin.config, twin.class_count)
+        form = (model.config, model.class_count)
         if form not in tried:
+            twin = specimen(model)
             try:
-                tried[form] = self._trial(twin)
+                tried[form] = 0 if twin is None else self._trial(twin)
             except RuntimeError:  # an operator that this build of torch announces and does not have
                 tried[form] = 0
         return tried[form]

@@ -77,12 +77,12 @@ def fused(model: LatentModel, dtype: torch.dtype) -> FusedGan | None:
 
 
 @torch.no_grad()
-def specimen(model: LatentModel) -> GanGenerator | None:
+def specimen(model: GanGenerator) -> GanGenerator | None:
     """A generator of a folded model's shape with weights of its own, the same every time, to try the fused form on.
 
-    None where this kind of model, or this torch, has none.
+    None where this torch has no fused form.
     """
-    if not isinstance(model, GanGenerator) or not available():
+    if not available():
         return None
     twin, generator = copy.deepcopy(model), torch.Generator().manual_seed(0)
     for parameter in twin.parameters():

@@ -116,12 +116,6 @@ def moments_of(each: Tensor) -> tuple[Tensor, Tensor]:
     return mean[:, :, 0, 0], (variance + VARIANCE_FLOOR).sqrt()
 
 
-def instance_normalised(x: Tensor) -> Tensor:
-    """Every channel of every picture to mean 0 and deviation 1 over its positions. (B,C,H,W) → same."""
-    centred = x - x.mean(dim=(2, 3), keepdim=True)
-    return centred * torch.rsqrt(centred.square().mean(dim=(2, 3), keepdim=True) + VARIANCE_FLOOR)
-
-
 def pad(x: Tensor, margin: int = 1) -> Tensor:
     """`margin` pixels of reflection on each side; a side too short to reflect repeats its edge.
 
