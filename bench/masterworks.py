@@ -1,9 +1,10 @@
 """Turn a folder of paintings into what style transfer knows them by, and no pictures.
 
-    python -m bench.masterworks FOLDER --out checkpoints --note data="…"
+    python -m bench.masterworks FOLDER --out checkpoints --note data="…" --practise 80 --teacher vgg16.safetensors \
+        --photographs photos.zip
 
-Writes OUT/masterworks.safetensors, the stylizer's codes by file name, and OUT/masterworks-moments.safetensors, what a
-refinement sees of them.
+Writes OUT/masterworks.safetensors, the stylizer's codes by file name, bettered by so many steps of practice, and
+OUT/masterworks-moments.safetensors, what a refinement sees of them.
 """
 
 import argparse
@@ -12,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
-from torch import Tensor, nn
+from torch import nn
 
+from bench.practise import Practice, scaled
 from studio.cli.parse import settings
 from studio.core import checkpoint
 from studio.core.dataset import SUFFIXES
@@ -27,20 +28,16 @@ from studio.style.moments import MomentsConfig
 from studio.style.stylizer import Stylizer
 
 
-def scaled(image: Image.Image, shorter: int) -> Tensor:
-    """The whole picture with its shorter side at `shorter` px, (1,3,H,W)."""
-    factor = shorter / min(image.size)
-    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
-    return to_tensor(image.resize(size, Image.Resampling.LANCZOS))[None]
-
-
 def code_table(
-    encoder: StyleEncoder, stylizer: Stylizer, works: Sequence[Image.Image], config: Any, side: int
+    encoder: StyleEncoder, stylizer: Stylizer, files: Sequence[Path], config: Any, side: int, practice: Practice | None
 ) -> nn.Module:
-    """Codes in the order of the works."""
-    table = StyleCodes(config, len(works))
-    for row, work in enumerate(works):
-        table.codes[row] = stylizer.code(encoder.statistics(scaled(work, side)))[0]
+    """Codes in the order of the files."""
+    table = StyleCodes(config, len(files))
+    for row, file in enumerate(files):
+        picture = scaled(open_image(file), side)
+        code = stylizer.code((picture, *encoder(picture)))
+        table.codes[row] = (practice.bettered(code, file, side) if practice else code)[0]
+        print(file.stem, flush=True)
     return table
 
 
@@ -52,15 +49,24 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("checkpoints"), help="where encoder and stylizer lie")
     parser.add_argument("--code-size", type=int, default=256, help="shorter side in px at which a painting is encoded")
     parser.add_argument("--size", type=int, default=512, help="long side in px at which a refinement looks at it")
+    parser.add_argument("--practise", type=int, default=0, help="steps on each code (bench.practise)")
+    parser.add_argument("--teacher", type=Path, help="VGG16's weights, to practise by")
+    parser.add_argument("--photographs", type=Path, help="a folder or zip of them, to practise on")
+    parser.add_argument("--bf16", action="store_true", help="practise in bfloat16")
     parser.add_argument("--note", action="append", default=[], metavar="NAME=TEXT", help="for the provenance")
     given = parser.parse_args()
-    torch.set_num_threads(1)
+    if given.practise and not (given.teacher and given.photographs):
+        parser.error("practice needs --teacher and --photographs.")
     opened = {name: checkpoint.load(given.models / f"{name}.safetensors") for name in ("encoder", "stylizer")}
     encoder, stylizer = (opened[name].build_module() for name in ("encoder", "stylizer"))
     assert isinstance(encoder, StyleEncoder)
     assert isinstance(stylizer, Stylizer)
     files = sorted(path for path in given.folder.iterdir() if path.suffix.lower() in SUFFIXES)
     works = [open_image(path) for path in files]
+    practice = None
+    if given.practise:
+        files_of = (given.models / "encoder.safetensors", given.teacher, given.photographs)
+        practice = Practice.of(stylizer, *files_of, given.practise, given.bf16)
     coded = CodesConfig(stylizer.code_length, opened["stylizer"].sha256)
     seen = MomentsConfig(encoder.config.widths, opened["encoder"].sha256)
     looks = [to_tensor(fitted(work, given.size)) for work in works]
@@ -69,12 +75,13 @@ def main() -> None:
             "masterworks",
             codes.KIND,
             coded,
-            code_table(encoder, stylizer, works, coded, given.code_size),
+            code_table(encoder, stylizer, files, coded, given.code_size, practice),
             given.code_size,
         ),
         ("masterworks-moments", moments.KIND, seen, moments.table(Perception(encoder), looks, seen), given.size),
     )
     hashes = {name: model.sha256 for name, model in opened.items()}
+    practised = {"masterworks": {"practice": given.practise}, "masterworks-moments": {}}
     for name, kind, config, table, size in made:
         saved = checkpoint.save(
             given.out / f"{name}.safetensors",
@@ -82,7 +89,7 @@ def main() -> None:
             kind=kind,
             config=config,
             classes=[path.stem for path in files],
-            provenance={**settings(given.note), "size": size, **hashes},
+            provenance={**settings(given.note), "size": size, **hashes, **practised[name]},
             metrics={},
         )
         print(f"{saved.path}: {len(files)} works, {saved.size / 1e6:.2f} MB")

@@ -10,7 +10,7 @@ from torch import Tensor
 from studio.core.images import to_tensor
 from studio.engine.device import Precision
 from studio.engine.pictures import opaque
-from studio.style.encoder import SMALLEST, StyleEncoder, statistics_of
+from studio.style.encoder import SMALLEST, StyleEncoder
 from studio.style.stylizer import Stylizer
 
 LOOK = 256  # px, short side at which codes are read: that of the pictures which the stylizer was trained on
@@ -74,7 +74,7 @@ class Reader:
         picture = to_tensor(opaque(image).resize(key[1:], Image.Resampling.LANCZOS))[None].to(self.precision.device)
         with self.precision.chosen():
             maps = self.encoder(picture)
-            return Reading(self.stylizer.code(statistics_of((picture, *maps))), maps[: self.stylizer.config.matched])
+            return Reading(self.stylizer.code((picture, *maps)), maps[: self.stylizer.config.matched])
 
 
 def _key(name: str, image: Image.Image, scale: float = 1.0) -> Key:

@@ -20,7 +20,7 @@ from studio.engine.readings import LOOK, Reader, Reading
 from studio.engine.style_requests import Style, StylizeRequest
 from studio.style import vgg19
 from studio.style.codes import read_codes
-from studio.style.encoder import Perception, StyleEncoder, statistics_of
+from studio.style.encoder import Perception, StyleEncoder
 from studio.style.moments import Moments, read_moments
 from studio.style.similarity import SIMILARITIES
 from studio.style.stylizer import Stylizer
@@ -201,7 +201,7 @@ def _trial(reader: Reader) -> Tensor:
     """What an instant picture costs on a GPU: a picture read and painted, (1,3,S,S)."""
     picture = torch.zeros(1, 3, 2 * LOOK, 2 * LOOK, device=reader.precision.device)
     maps = reader.encoder(picture[..., :LOOK, :LOOK])
-    code = reader.stylizer.code(statistics_of((picture, *maps)))
+    code = reader.stylizer.code((picture, *maps))
     painted: Tensor = reader.stylizer(picture, code, code, maps=maps)
     return painted
 

@@ -15,8 +15,17 @@ from torch import Tensor, nn
 
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import MODEL_KINDS, ModelKind
+from studio.models import bounds
 from studio.models.lite0 import Lite0Features
-from studio.models.projected import MIXED, SIZE, Head, PixelHead, ProjectedDiscriminator, RandomMixing
+from studio.models.projected import (
+    MIXED,
+    PIXEL_CHANNELS,
+    SIZE,
+    Head,
+    PixelHead,
+    ProjectedDiscriminator,
+    RandomMixing,
+)
 
 FEATURES = 2 * sum(Lite0Features.channels)  # mean and deviation of every channel of Lite0's four maps
 FARTHEST = 6.0  # standard deviations to which unusual features are clipped
@@ -27,19 +36,26 @@ DEVIATION_FLOOR = 1e-4
 class LearnerConfig:
     """embedding: length of a class embedding of the generator. hidden: width of the set encoder. condition: length of
     what the discriminator knows of a set. rates: for so many tensors it has learned how fast each is to be adapted, 0
-    where it has not. generator: sha256 of the checkpoint that it learned with, "" where that is not known."""
+    where it has not. generator: sha256 of the checkpoint that it learned with, "" where that is not known. pixels:
+    depth of each of the discriminator's heads on the pixels."""
 
     embedding: int = 64
     hidden: int = 256
     condition: int = 64
     rates: int = 0
     generator: str = ""
+    pixels: tuple[int, ...] = (3,)
 
     def __post_init__(self) -> None:
-        bounds = (("embedding", 1, 1024), ("hidden", 1, 4096), ("condition", 1, 1024), ("rates", 0, 4096))
-        for name, low, high in bounds:
-            if not low <= getattr(self, name) <= high:
-                raise InvalidRequest(f"{name} must be from {low} to {high}; got {getattr(self, name)}.")
+        for name, low, high in (
+            ("embedding", 1, 1024),
+            ("hidden", 1, 4096),
+            ("condition", 1, 1024),
+            ("rates", 0, 4096),
+        ):
+            bounds.whole(name, getattr(self, name), low, high)
+        for depth in self.pixels:
+            bounds.whole("pixels", depth, 2, len(PIXEL_CHANNELS))
 
 
 class SetEncoder(nn.Module):
@@ -79,7 +95,7 @@ class SetHeads(nn.Module):
         self.heads = nn.ModuleList(
             [
                 *(Head(channels, SIZE // 4 >> i, 0, config.condition) for i, channels in enumerate(MIXED)),
-                PixelHead(),
+                *(PixelHead(depth) for depth in config.pixels),
             ]
         )
 

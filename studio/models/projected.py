@@ -81,6 +81,7 @@ class PixelHead(nn.Module):
 
     def __init__(self, depth: int = 3) -> None:
         super().__init__()
+        self.depth = depth
         channels = PIXEL_CHANNELS[:depth]
         layers: list[nn.Module] = []
         for inputs, outputs in pairwise((3, *channels)):

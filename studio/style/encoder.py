@@ -5,6 +5,7 @@ averages give smoother results than maxima). `studio train encoder` distils it f
 makes distances and Gram matrices of its maps more like VGG16's; a refinement looks through it (`Perception`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -100,9 +101,22 @@ class Perception(nn.Module):
         return tuple(F.conv2d(each, metric[:, :, None, None]) for each, metric in zip(maps, metrics, strict=True))
 
 
-def statistics_of(maps: tuple[Tensor, ...]) -> Tensor:
+def statistics_of(maps: Sequence[Tensor]) -> Tensor:
     """Mean and standard deviation over positions. Maps (B,C_l,…,…) → (B,2ΣC): means, then deviations, map by map."""
     return torch.cat([part for each in maps for part in moments_of(each)], dim=1)
+
+
+def correlations_of(maps: Sequence[Tensor]) -> Tensor:
+    """Pearson's correlation over positions of every pair of channels of a map. (B,C_l,…,…) → (B,ΣC_l(C_l−1)/2) float32
+    in [-1,1], map by map; near 0 for a channel that does not vary."""
+    rows = []
+    for each in maps:
+        first, second = torch.triu_indices(each.shape[1], each.shape[1], offset=1)
+        x = each.flatten(2).float()
+        x = x - x.mean(dim=2, keepdim=True)
+        x = x * torch.rsqrt(x.square().mean(dim=2, keepdim=True) + VARIANCE_FLOOR)
+        rows.append((x @ x.mT / x.shape[2])[:, first, second])
+    return torch.cat(rows, dim=1)
 
 
 def moments_of(each: Tensor) -> tuple[Tensor, Tensor]:

@@ -73,11 +73,16 @@ def _moments(hand: Hand) -> list[Tensor]:
 
 
 def sliced_distance(hand: Hand, wanted: Hand, generator: torch.Generator, directions: int = 32) -> Tensor:
-    """Sliced Wasserstein distance (Heitz et al. 2021, eq. 3, 4) of the samples in random directions, relative."""
+    """Sliced Wasserstein distance (Heitz et al. 2021, eq. 3, 4) of the samples in random directions, relative.
+
+    Where the one has more samples than the other, the wanted ones' quantiles are read at as many places as it takes.
+    """
     layers = []
     for x, y in zip(hand.samples, wanted.samples, strict=True):
         ways = F.normalize(torch.randn(directions, x.shape[1], generator=generator), dim=1).to(x)
         first, second = (in_order(ways @ each) for each in (x, y))
+        if second.shape[2] != first.shape[2]:
+            second = F.interpolate(second, size=first.shape[2], mode="linear", align_corners=True)
         layers.append(relative(first, second))
     return torch.stack(layers).mean(dim=0)
 

@@ -20,12 +20,14 @@ from studio.core.dataset import ImageSet
 from studio.core.errors import InvalidRequest, TrainingError
 from studio.core.images import to_image
 from studio.core.sheet import tile
+from studio.models import bounds
 from studio.models.augment import AUGMENTATIONS, augment
 from studio.models.base import measure_w_mean
 from studio.models.diversity import lack_of_diversity
 from studio.models.gan import GanConfig, GanGenerator
 from studio.models.learner import FEATURES, Learner, LearnerConfig, SetDiscriminator
 from studio.models.losses_gan import hinge_by_heads
+from studio.models.projected import PIXEL_CHANNELS
 from studio.training.gan import DEEP, measure_statistics
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES, Companion, Recipe, StepContext
@@ -43,7 +45,7 @@ class SetTraining:
     column: of the index that tells the artists apart. smallest_task: pictures that an artist needs to be a task.
     smallest_class: pictures that a genre needs to be a class. held_out: artists who are shown and never trained on.
     genres: share of the tasks that are genres. each: pictures of a task in a step. Learning rates are Adam's, of
-    generator and set encoder, and of the heads. augment, class_weight, class_warmup, diversity: as in `gan`.
+    generator and set encoder, and of the heads. augment, class_weight, class_warmup, diversity, pixels: as in `gan`.
     """
 
     column: str = "artist"
@@ -58,6 +60,7 @@ class SetTraining:
     class_weight: float = 1.0
     class_warmup: int = 4_000
     diversity: float = 4.0
+    pixels: tuple[int, ...] = (3,)
 
     def __post_init__(self) -> None:
         for name, low in (("smallest_task", 6), ("smallest_class", 1), ("held_out", 1), ("each", 2)):
@@ -74,6 +77,8 @@ class SetTraining:
         for name in ("class_weight", "class_warmup", "diversity"):
             if not getattr(self, name) >= 0:
                 raise InvalidRequest(f"{name} must not be negative; got {getattr(self, name)}.")
+        for depth in self.pixels:
+            bounds.whole("pixels", depth, 2, len(PIXEL_CHANNELS))
 
     @property
     def policy(self) -> tuple[str, ...]:
@@ -101,7 +106,7 @@ class SetTrainer:
         if not class_count:
             raise TrainingError(f"No class has {config.smallest_class} pictures; lower smallest_class.")
         self.config = config
-        learner = Learner(LearnerConfig(embedding=model_config.embedding))
+        learner = Learner(LearnerConfig(embedding=model_config.embedding, pixels=config.pixels))
         painter = Painter(GanGenerator(model_config, class_count), learner)
         self.model: Painter = painter.to(memory_format=torch.channels_last)
         self.discriminator = SetDiscriminator(learner.judge).to(memory_format=torch.channels_last)

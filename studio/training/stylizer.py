@@ -9,7 +9,7 @@ takes for the style. With `teacher` VGG16 judges, on pictures reduced to the siz
 encoder watches over the finest detail at full size.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -75,7 +75,13 @@ class StylizerTrainer:
                 "set widths to the encoder's."
             )
         self.model: Stylizer = Stylizer(model_config).to(memory_format=torch.channels_last)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), config.learning_rate, (0.9, 0.99), foreach=True)
+        coding = {id(p) for part in (self.model.learned, self.model.second) if part for p in part.parameters()}
+        painting = [p for p in self.model.parameters() if id(p) not in coding]
+        groups = [
+            {"params": painting, "factor": 1.0},
+            {"params": [p for p in self.model.parameters() if id(p) in coding], "factor": config.code_rate},
+        ]
+        self.optimiser = torch.optim.Adam(groups, config.learning_rate, (0.9, 0.99), foreach=True)
 
     def modules(self) -> dict[str, nn.Module]:
         """The judges stay out: they come from their files."""
@@ -91,7 +97,7 @@ class StylizerTrainer:
     def step(self, contents: Tensor, styles: Tensor, context: StepContext) -> Mapping[str, Tensor]:
         config, generator = self.config, context.generator
         for group in self.optimiser.param_groups:
-            group["lr"] = config.learning_rate * fall(context.images, config.horizon)
+            group["lr"] = group["factor"] * config.learning_rate * fall(context.images, config.horizon)
         contents, styles = (x.contiguous(memory_format=torch.channels_last) for x in (contents, styles))
         shifts = range(min(config.styles_each, len(styles)))
         first = torch.arange(len(contents)).repeat(len(shifts))
@@ -99,29 +105,39 @@ class StylizerTrainer:
         sight = READ + (SIGHT - READ) * float(torch.rand((), generator=generator))
         with torch.no_grad():
             content_maps, style_maps = (self.read(x, sight) for x in (contents, styles))
-            content_statistics, style_statistics = statistics_of(content_maps), statistics_of(style_maps)
             wanted = [x[first] for x in self.judge(reduced(contents))[CONTENT_LAYERS]]
             hands = [Hand.of(view, generator).rows(second) for view in self.views(styles)]
         if context.images < MEASURED_IMAGES:
-            measure(self.model, torch.cat([content_statistics, style_statistics]), context.images)
+            measure(self.model, torch.cat([statistics_of(x) for x in (content_maps, style_maps)]), context.images)
         weight = torch.rand(len(first), generator=generator).to(contents.device)
-        code, own = self.model.code(style_statistics)[second], self.model.code(content_statistics)[first]
+        code, own = self.model.code(style_maps)[second], self.model.code(content_maps)[first]
         maps = [x[first] for x in content_maps[1:]]
         painted = self.model(contents[first], code, own, weight, maps=maps).float()
+        terms = self.judged(painted, wanted, hands, generator)
+        loss = self.weighed(terms, weight)
+        context.update(loss, self.optimiser)
+        return {"loss": loss.detach(), **{name: term.detach().mean() for name, term in terms.items()}}
+
+    def judged(
+        self, painted: Tensor, wanted: Sequence[Tensor], hands: Sequence[Hand], generator: torch.Generator
+    ) -> dict[str, Tensor]:
+        """Every term of the loss, (B,) each. painted: (B,3,H,W) float32. wanted: the judge's maps of the contents, of
+        CONTENT_LAYERS alone. hands: of the styles' two views."""
         views = self.views(painted)
-        painted_hands = [Hand.of(view, generator) for view in views]
-        with torch.autocast(contents.device.type, enabled=False):
-            terms = {
+        own = [Hand.of(view, generator) for view in views]
+        with torch.autocast(painted.device.type, enabled=False):
+            return {
                 "content": losses.content_distance(views[0][1:][CONTENT_LAYERS], wanted),
-                **style_terms(painted_hands[0], hands[0], generator),
-                **{f"fine_{name}": term for name, term in style_terms(painted_hands[1], hands[1], generator).items()},
+                **style_terms(own[0], hands[0], generator),
+                **{f"fine_{name}": term for name, term in style_terms(own[1], hands[1], generator).items()},
                 "variation": losses.variation(painted),
                 "excess": losses.excess(painted),
             }
+
+    def weighed(self, terms: Mapping[str, Tensor], weight: Tensor) -> Tensor:
+        """The loss: the mean over the batch of the terms by their weights. weight: (B,) 0 to 1, that of the content."""
         weights = self._weights(weight)
-        loss = torch.stack([(weights[name] * term).mean() for name, term in terms.items()]).sum()
-        context.update(loss, self.optimiser)
-        return {"loss": loss.detach(), **{name: term.detach().mean() for name, term in terms.items()}}
+        return torch.stack([(weights[name] * term).mean() for name, term in terms.items()]).sum()
 
     def _weights(self, weight: Tensor) -> dict[str, Tensor | float]:
         """Of every term. weight: (B,) 0 to 1, that of the content."""
@@ -186,11 +202,11 @@ class StyleSheet:
         """For each content (N_s,3,S,S)."""
         device = next(model.parameters()).device
         styles, contents = self.styles.to(device), self.contents.to(device)
-        codes = model.code(statistics_of(self.trainer.read(styles)))
+        codes = model.code(self.trainer.read(styles))
         painted = []
         for content in contents.split(1):
             small, *maps = (x.expand(len(styles), -1, -1, -1) for x in self.trainer.read(content))
-            own = model.code(statistics_of((small, *maps)))
+            own = model.code((small, *maps))
             painted.append(model(content.expand(len(styles), -1, -1, -1), codes, own, maps=maps))
         return painted
 
@@ -242,7 +258,10 @@ def _batches(
     contents, styles, _, _ = _divided(data, trainer.config.held_out)
     config, photographs, paintings = trainer.config, data.images[contents], data.images[styles]
     weights = unlikeness(trainer.encoder, photographs, paintings) ** config.style_bias if config.style_bias else None
-    return Pairs(photographs, paintings, weights, options.batch, config.crop, options.flip, config.zoom, device)
+    return Pairs(
+        photographs, paintings, weights, options.batch, config.crop, config.style_crop or config.crop,
+        options.flip, config.zoom, device, config.palettes,
+    )  # fmt: skip
 
 
 def _showcase(trainer: StylizerTrainer, _conditional: bool, data: ImageSet, _options: TrainOptions) -> StyleSheet:

@@ -77,6 +77,14 @@ def test_sliced_distance_of_a_shift_is_that_of_the_numbers() -> None:
     torch.testing.assert_close(sliced(hand(a), hand(b)), torch.tensor([1.0]))
 
 
+def test_sliced_distance_compares_quantiles_where_there_are_more_samples_on_one_side() -> None:
+    line = torch.linspace(0, 1, 16).view(1, 1, 4, 4)
+    sparse = torch.linspace(0, 1, 4).view(1, 1, 2, 2)
+    assert float(sliced(hand(line), hand(sparse))) < 1e-9
+    assert float(sliced(hand(sparse), hand(line))) < 1e-9
+    assert float(sliced(hand(line), hand(sparse + 1))) > 0.1
+
+
 def test_sliced_distance_takes_its_directions_from_the_generator() -> None:
     a, b = hand(noise(1, 3, 40, 40)), hand(noise(1, 3, 40, 40, seed=1))
     assert torch.equal(sliced(a, b, seed=1), sliced(a, b, seed=1))

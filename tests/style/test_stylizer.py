@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from studio.core import bfloat16, checkpoint
 from studio.core.errors import CheckpointError, InvalidRequest
 from studio.style.codes import KIND, CodesConfig, StyleCodes, blend, read_codes
-from studio.style.encoder import EncoderConfig, StyleEncoder, pad, statistics_of
+from studio.style.encoder import EncoderConfig, StyleEncoder, pad
 from studio.style.styled import Styled, convolved_double
 from studio.style.stylizer import COLOURS, Stylizer, StylizerConfig
 
@@ -39,7 +39,7 @@ def codes(height: int = 24, width: int = 32) -> tuple[Stylizer, torch.Tensor, to
     """A stylizer, a content, its own code and another style's."""
     encoder, stylizer = models()
     content, style = picture(height, width), picture(40, 40, seed=2) * 0.3 + 0.4
-    own, code = stylizer.code(encoder.statistics(content)), stylizer.code(encoder.statistics(style))
+    own, code = stylizer.code((content, *encoder(content))), stylizer.code((style, *encoder(style)))
     return stylizer, content, own, code
 
 
@@ -118,7 +118,7 @@ def test_a_picture_too_small_is_refused_with_its_size() -> None:
 def test_gradients_reach_every_weight_but_the_statistics_scale() -> None:
     encoder, stylizer = models()
     content, style = picture(count=2), picture(seed=3, count=2) * 0.5
-    own, code = stylizer.code(encoder.statistics(content)), stylizer.code(encoder.statistics(style))
+    own, code = stylizer.code((content, *encoder(content))), stylizer.code((style, *encoder(style)))
     stylizer.train()(content, code, own, torch.tensor([0.2, 0.9])).square().mean().backward()
     still = [name for name, p in stylizer.named_parameters() if p.grad is None or not bool(p.grad.abs().max() > 0)]
     assert still == []
@@ -186,8 +186,8 @@ def matching(height: int = 24, width: int = 64) -> Sitting:
     return (
         stylizer,
         content,
-        stylizer.code(statistics_of((content, *maps))),
-        stylizer.code(encoder.statistics(style)),
+        stylizer.code((content, *maps)),
+        stylizer.code((style, *encoder(style))),
         maps,
     )
 
@@ -216,6 +216,40 @@ def test_a_mask_leaves_the_photo_where_the_code_is_its_own_with_matched_maps_too
     masked = stylizer(content, torch.lerp(own[:, :, None, None], code[:, :, None, None], mask), own, maps=maps)
     torch.testing.assert_close(masked[..., :30], content[..., :30], atol=1e-5, rtol=0)
     assert (masked[..., 34:] - content[..., 34:]).abs().mean() > 0.05
+
+
+def test_a_code_sees_correlations_only_once_it_has_learned_to() -> None:
+    torch.manual_seed(0)
+    encoder = StyleEncoder(EncoderConfig(widths=WIDTHS)).eval()
+    stylizer = Stylizer(replace(TINY, correlated=3, second=8))
+    style = picture(40, 40)
+    before = stylizer.code((style, *encoder(style)))
+    assert stylizer.second is not None
+    assert torch.equal(before, _as_before(stylizer).code((style, *encoder(style)))), "it begins as the code of before"
+    stylizer.code((style, *encoder(style)))[:, COLOURS:].sum().backward()
+    assert float(stylizer.second[-1].weight.grad.abs().max()) > 0  # type: ignore[union-attr, operator]
+    assert stylizer.config.correlations == 3 + 6 + 6
+
+
+@torch.no_grad()
+def test_two_styles_of_equal_statistics_differ_by_their_correlations() -> None:
+    """A picture whose channels rise together, and one whose second falls: every mean and deviation is the same."""
+    torch.manual_seed(0)
+    stylizer = Stylizer(replace(TINY, correlated=1, second=8)).eval()
+    stylizer.second[-1].weight.normal_()  # type: ignore[index, union-attr, operator]
+    ramp = torch.linspace(-1, 1, 64).view(1, 1, 8, 8)
+    together, apart = torch.cat([ramp, ramp, ramp], dim=1), torch.cat([ramp, -ramp, ramp], dim=1)
+    maps = [torch.zeros(1, width, 4, 4) for width in WIDTHS]
+    codes = [stylizer.code((x, *maps)) for x in (together, apart)]
+    torch.testing.assert_close(codes[0][:, :COLOURS], codes[1][:, :COLOURS])
+    assert (codes[0] - codes[1]).abs().max() > 1e-2
+
+
+def _as_before(stylizer: Stylizer) -> Stylizer:
+    """The same weights without the second network."""
+    plain = Stylizer(replace(stylizer.config, correlated=0))
+    plain.load_state_dict({name: t for name, t in stylizer.state_dict().items() if not name.startswith("second.")})
+    return plain
 
 
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 41), (40, 23)])
@@ -275,7 +309,7 @@ def test_a_picture_is_convolved_with_the_kernels_in_the_shares_of_its_own_code(d
 def test_mixed_kernels_leave_own_style_and_even_codes_as_they_were() -> None:
     encoder, stylizer = models(MIXED)
     content, style = picture(), picture(40, 40, seed=2) * 0.3 + 0.4
-    own, code = (stylizer.code(encoder.statistics(x)) for x in (content, style))
+    own, code = (stylizer.code((x, *encoder(x))) for x in (content, style))
     torch.testing.assert_close(stylizer(content, own, own), content, atol=1e-5, rtol=0)
     everywhere = code[:, :, None, None].expand(-1, -1, 3, 5)
     torch.testing.assert_close(stylizer(content, everywhere, own), stylizer(content, code, own), atol=1e-5, rtol=0)
@@ -284,7 +318,7 @@ def test_mixed_kernels_leave_own_style_and_even_codes_as_they_were() -> None:
 def test_gradients_reach_the_kernels() -> None:
     encoder, stylizer = models(MIXED)
     content, style = picture(), picture(40, 40, seed=2) * 0.3 + 0.4
-    own, code = (stylizer.code(encoder.statistics(x)) for x in (content, style))
+    own, code = (stylizer.code((x, *encoder(x))) for x in (content, style))
     stylizer.train()(content, code, own).square().sum().backward()
     mixing = [part for part in stylizer.modules() if isinstance(part, Styled)]
     assert len(mixing) == 2 * MIXED.blocks + 1

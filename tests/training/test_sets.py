@@ -13,6 +13,7 @@ from studio.core.dataset import ImageSet
 from studio.core.errors import InvalidRequest, TrainingError
 from studio.core.progress import Progress, result_of
 from studio.models.learner import Learner, SetDiscriminator
+from studio.models.projected import PixelHead
 from studio.training.loop import fit
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES
@@ -65,6 +66,14 @@ def test_it_publishes_a_generator_and_a_learner_that_names_its_sha256(tmp_path: 
     assert len([item for item in items if item.preview is not None]) == 2
     losses = next(item.metrics for item in items if item.metrics)
     assert {"discriminator", "generator", "lack_of_diversity"} <= losses.keys()
+
+
+def test_the_learner_keeps_as_many_heads_on_the_pixels_as_it_was_trained_with(tmp_path: Path) -> None:
+    job(tmp_path / "m.safetensors", dataclasses.replace(CONFIG, pixels=(2, 4)))
+    learner = checkpoint.load(tmp_path / "m-learner.safetensors").build_module()
+    assert isinstance(learner, Learner)
+    assert learner.config.pixels == (2, 4)
+    assert [head.depth for head in learner.judge.heads if isinstance(head, PixelHead)] == [2, 4]
 
 
 def test_class_embeddings_are_what_the_published_encoder_makes_of_all_their_pictures(tmp_path: Path) -> None:
@@ -186,6 +195,7 @@ def test_data_that_do_not_serve_are_refused_in_a_sentence(
         ({"genres": 1.5}, "genres must be from 0 to 1"),
         ({"augment": "mirror"}, "Unknown augmentation 'mirror'"),
         ({"learning_rate": 0.0}, "learning_rate must be above 0"),
+        ({"pixels": (3, 6)}, "pixels is 6; it must be a whole number from 2 to 5"),
     ],
 )
 def test_settings_out_of_range_are_refused(change: dict[str, object], sentence: str) -> None:
