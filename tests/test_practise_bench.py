@@ -53,7 +53,6 @@ def test_a_practised_code_paints_nearer_to_the_work_and_the_stylizer_stays(pract
     found = practice.bettered(code, work, SIZE)
     assert found.shape == code.shape
     assert torch.equal(found, practice.bettered(code, work, SIZE))
-    hands = practice.hands(work, SIZE)
-    losses = [float(practice.loss(each, hands, torch.Generator().manual_seed(1))) for each in (code, found)]
+    losses = [float(practice.course(each, work, SIZE).loss(each)) for each in (code, found)]
     assert losses[1] < 0.97 * losses[0]
     assert all(torch.equal(value, before[name]) for name, value in stylizer.state_dict().items())

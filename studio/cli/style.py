@@ -26,6 +26,7 @@ def stylize(
     fast: Annotated[bool, typer.Option("--fast", help="The instant picture, without refinement.")] = False,
     size: Annotated[int, typer.Option(help="Long side in pixels.")] = 512,
     weights: Annotated[str, typer.Option(metavar="W,W", help="Weights of the styles: 0.7,0.3.")] = "",
+    practice: Annotated[int, typer.Option(help="Steps that the styles' codes practise first, 0 to 200.")] = 0,
     style_weight: Annotated[float, typer.Option(help="0 the photo, 1 the style.")] = 1.0,
     content_weight: Annotated[float, typer.Option(help="How firmly the photo's shapes are held, 0 to 1.")] = 0.5,
     style_scale: Annotated[float, typer.Option(help="Size of the strokes, 0.25 to 2.")] = 1.0,
@@ -49,7 +50,7 @@ def stylize(
     engine = Engine()
     pictures = engine.pictures()
     photos = photos_of(content, out)
-    names = [style_of(style, engine, pictures) for style in styles]
+    names = [style_of(style, engine, pictures, practice) for style in styles]
     settings: dict[str, Any] = {
         "styles": [{**name, "weight": weight} for name, weight in zip(names, shares(weights, len(names)), strict=True)],
         "mask": None if mask is None else pictures.add(mask),
@@ -95,15 +96,15 @@ def photos_of(content: Path, out: Path) -> "Mapping[Path, Path]":
     return {p: out / f"{p.stem if stems.count(p.stem) == 1 else p.name}.png" for p in photos}
 
 
-def style_of(text: str, engine: "Engine", pictures: "Pictures") -> dict[str, str]:
-    """A style by its masterwork's name, else by its file."""
+def style_of(text: str, engine: "Engine", pictures: "Pictures", practice: int) -> dict[str, Any]:
+    """A style by its masterwork's name, else by its file, which practises so many steps."""
     known = engine.masterworks()
     if text in known:
         return {"masterwork": text}
     path = Path(text)
     if not path.exists() and not path.suffix and "/" not in text:
         raise UnknownName("masterwork", text, known)
-    return {"picture": pictures.add(path)}
+    return {"picture": pictures.add(path), "practice": practice}
 
 
 def shares(text: str, count: int) -> list[float]:

@@ -144,9 +144,14 @@ class Engine:
         """A picture in the hand of others. preview: the Styled so far, the instant one first.
 
         pictures: what the request's references name. before: a result of the same request with fewer steps, to go on
-        from. metrics: the losses at each step, and seconds_left.
+        from. metrics: the losses at each step, and seconds_left. The practice that styles ask for comes first; it is
+        remembered, so that another request with as much of it is served at once.
         """
         return self._stylist.stylize(request, pictures, before)
+
+    def practised(self, request: StylizeRequest, pictures: Mapping[str, Image.Image]) -> StylizeRequest:
+        """The request with no more practice than its styles have had, which can be served at once."""
+        return self._stylist.practised(request, pictures)
 
     def diversify(
         self, request: StylizeRequest, pictures: Mapping[str, Image.Image], similarities: Sequence[str] = ()

@@ -1,8 +1,16 @@
 """A neutral picture made of plain shapes, on which the hand of a style shows: no picture needs to be shipped."""
 
-import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+import functools
 
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image, ImageDraw, ImageFilter
+from torch import Tensor
+
+from studio.meta.augment import TaskAugmentation, draw_transform, transform_pictures
+
+SIDE, CROP, DRAWN, BATCH = 320, 192, 256, 2  # px of the picture, of a cut from it, of that enlarged; cuts at a time
 GRAIN = ((1, 3.0), (4, 6.0), (16, 9.0), (48, 9.0))  # size in px and strength in 255ths of each layer of it
 
 
@@ -40,3 +48,23 @@ def _grained(image: Image.Image) -> Image.Image:
         noise = Image.fromarray(random.standard_normal(shape[::-1], np.float32) * strength)
         light += np.asarray(noise.resize(image.size, Image.Resampling.BICUBIC))[:, :, None]
     return Image.fromarray((np.asarray(image, np.float32) + light).round().clip(0, 255).astype(np.uint8))
+
+
+def neutral_contents(generator: torch.Generator) -> Tensor:
+    """Cuts of the neutral picture, mirrored and in other colours at random: (B,3,S,S) in [-1,1]."""
+    picture, change = _neutral_tensor(), TaskAugmentation(recolour=0.7)
+    cuts = []
+    for _ in range(BATCH):
+        side = int(torch.randint(CROP // 2, CROP + 1, (), generator=generator))
+        top, left = torch.randint(SIDE - side + 1, (2,), generator=generator).tolist()
+        cut = picture[None, :, top : top + side, left : left + side]
+        cut = F.interpolate(cut, size=(DRAWN, DRAWN), mode="bicubic", align_corners=False).clamp(-1, 1)
+        cuts.append(transform_pictures(cut, draw_transform(change, generator)))
+    return torch.cat(cuts)
+
+
+@functools.cache
+def _neutral_tensor() -> Tensor:
+    """The neutral picture (3,S,S) in [-1,1]."""
+    values = np.asarray(neutral_picture(SIDE), np.float32).transpose(2, 0, 1)
+    return torch.from_numpy(values / 127.5 - 1)

@@ -1,4 +1,5 @@
-"""What the stylizer knows of a picture: its code, and of a content also the encoder's maps, each read once."""
+"""What the stylizer knows of a picture: its code, and of a content also the encoder's maps, each read once; and what
+practice has made of a style's code."""
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
@@ -9,13 +10,17 @@ from torch import Tensor
 
 from studio.core.images import to_tensor
 from studio.engine.device import Precision
+from studio.engine.neutral import neutral_contents
 from studio.engine.pictures import opaque
 from studio.style.encoder import SMALLEST, StyleEncoder
+from studio.style.practice import Course, perceived, trainable
+from studio.style.sight import LOOK as RELATIVE
 from studio.style.stylizer import Stylizer
 
 LOOK = 256  # px, short side at which codes are read: that of the pictures which the stylizer was trained on
 FARTHEST = 1024  # px, long side at most
 REMEMBERED = 64  # codes
+COURSES = 16  # of practice, kept
 MAP_BYTES = 64 << 20  # of the maps of contents; those of the last content always stay
 
 Key = tuple[str, int, int]  # of a picture at a size
@@ -42,12 +47,33 @@ class Reader:
     precision: Precision
     _codes: "OrderedDict[Key, Tensor]" = field(default_factory=OrderedDict)  # the least recently used first
     _contents: "OrderedDict[Key, Reading]" = field(default_factory=OrderedDict)
+    _courses: "OrderedDict[Key, Course]" = field(default_factory=OrderedDict)
 
     def style(self, name: str, image: Image.Image, scale: float = 1.0) -> Tensor:
         """The code (1,C) of a picture. scale: of the strokes."""
         key = _key(name, image, scale)
         known = self._codes.pop(key, None)
         return self._remember(key, self._read(key, image).code if known is None else known)
+
+    def course(self, name: str, image: Image.Image, scale: float = 1.0) -> Course:
+        """The practice on a picture's code, as far as it has come; begun where there is none."""
+        key = _key(name, image, scale)
+        course = self._courses.pop(key, None)
+        if course is None:
+            size = (round(key[1] / RELATIVE), round(key[2] / RELATIVE))
+            work = to_tensor(opaque(image).resize(size, Image.Resampling.LANCZOS))[None].to(self.precision.device)
+            stylizer, views = trainable(self.stylizer), perceived(self.encoder)
+            code = self.style(name, image, scale)
+            course = Course(stylizer, self.encoder, views, neutral_contents, code, work, self.precision.chosen)
+        self._courses[key] = course
+        while len(self._courses) > COURSES:
+            self._courses.popitem(last=False)
+        return course
+
+    def practised(self, name: str, image: Image.Image, scale: float = 1.0) -> int:
+        """Steps of practice on a picture's code that are done."""
+        course = self._courses.get(_key(name, image, scale))
+        return 0 if course is None else course.steps
 
     def content(self, name: str, image: Image.Image) -> Reading:
         """The code of a picture, and those of its maps that the stylizer matches."""

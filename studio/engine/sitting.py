@@ -17,6 +17,7 @@ from studio.style.colour import keep_alpha, recolour
 from studio.style.mask import apply_mask, strength_mask
 from studio.style.moments import Moments
 from studio.style.objective import MIN_SIDE
+from studio.style.practice import Course
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,15 @@ class Sitting:
         if style.picture is None:
             return models.masterwork(style.masterwork or "")
         image = wanted(self.pictures, style.picture, "style")
+        if style.practice:
+            course = self.course(models, style)
+            return course.codes[min(style.practice, course.steps)]
         return models.reader.style(style.picture, image, self.request.style_scale)
+
+    def course(self, models: StyleModels, style: Style) -> Course:
+        """The practice on the code of a style that is a picture."""
+        name = style.picture or ""
+        return models.reader.course(name, wanted(self.pictures, name, "style"), self.request.style_scale)
 
     def start(self, models: StyleModels) -> Tensor | None:
         """Where a refinement begins (3,H,W); None where that needs no picture."""

@@ -30,6 +30,7 @@ from studio.style.similarity import SIMILARITIES
 MAX_STYLES = 4
 SMALLEST = 64  # px, long side of a result
 STEPS = 80
+MAX_PRACTICE = 200  # steps of practice
 ENCODERS = ("builtin", "vgg19")
 STARTS = ("instant", "content", "noise")
 
@@ -89,22 +90,29 @@ Layer: TypeAlias = Annotated[int, BeforeValidator(whole(0, LAYERS - 1))]
 
 
 class Style(Strict):
-    """A masterwork by name, or a picture by reference: one of the two. weight: its share against the others'."""
+    """A masterwork by name, or a picture by reference: one of the two. weight: its share against the others'.
+
+    practice: steps that a picture's code practises before anything is painted (`studio.style.practice`); masterworks
+    have practised already.
+    """
 
     masterwork: Annotated[str, StringConstraints(min_length=1, max_length=80)] | None = None
     picture: Reference | None = None
     weight: Weight = 1.0
+    practice: Annotated[int, BeforeValidator(whole(0, MAX_PRACTICE))] = 0
 
     @model_validator(mode="after")
     def _one_of_two(self) -> Self:
         if (self.masterwork is None) == (self.picture is None):
             raise ValueError("A style is either a masterwork's name or a picture's reference")
+        if self.masterwork is not None and self.practice:
+            raise ValueError("A masterwork has practised already; practice is for pictures")
         return self
 
     @model_serializer(mode="wrap")
     def _without_the_other(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in values.items() if value is not None and (value or name != "practice")}
 
 
 class StylizeRequest(Strict):

@@ -10,9 +10,11 @@ from PIL import Image
 from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress
 from studio.engine import style_recipes
+from studio.engine.neutral import BATCH, DRAWN
+from studio.engine.pictures import wanted
 from studio.engine.sitting import Sitting, sit
 from studio.engine.style_models import StyleModels, StyleShelf
-from studio.engine.style_requests import STARTS, StylizeRequest
+from studio.engine.style_requests import STARTS, Style, StylizeRequest
 from studio.engine.styled import RestoredStyle, Styled, Variants
 from studio.settings import Settings
 from studio.style.diversify import diversify
@@ -22,6 +24,7 @@ from studio.style.refine_config import RefineConfig
 T = TypeVar("T")
 Job = Generator[Progress[T], None, None]
 CONTENT = 0.1  # weight of content in a refinement at content weight 1; half of it is the refinement's own default
+SHOWN_EVERY = 5  # steps of practice from one picture to the next
 THUMBNAIL = 128  # px, side of the picture by which a masterwork is shown
 
 
@@ -88,16 +91,42 @@ class Stylist:
 
     def _stylize(self, request: StylizeRequest, sitting: Sitting, before: Styled | None) -> Job[Styled]:
         models = yield from self._models(request)
+        yield from self._practise(sitting, models)
         if before is None:
-            instant = self._step(sitting.instant, models)
-            image = self._step(sitting.finished, instant)
-            plain = request.model_copy(update={"fast": True})
-            shown = Styled(image, plain, style_recipes.recipe(plain, models.hashes, 0))
+            shown = self._step(self._glance, sitting, models)
             if request.fast:
                 yield Progress(1, 1, preview=shown, result=shown)
                 return
             yield Progress(0, request.steps, preview=shown)
         yield from self._refine(request, sitting, models, before)
+
+    def _practise(self, sitting: Sitting, models: StyleModels) -> Job[Styled]:
+        """The practice that the styles are still to have, with the instant picture now and then."""
+        missing = [style for style in sitting.request.styles if style.practice]
+        courses = [(self._step(sitting.course, models, style), style.practice) for style in missing]
+        begun = done = sum(min(course.steps, steps) for course, steps in courses)
+        total, began = sum(steps for _, steps in courses), time.monotonic()
+        for course, steps in courses:
+            while course.steps < steps:
+                loss: float = self._step(course.step)
+                done += 1
+                left = (time.monotonic() - began) / (done - begun) * (total - done)
+                shown = None
+                if course.steps % SHOWN_EVERY == 0 or course.steps == steps:
+                    shown = self._step(self._glance, sitting, models)
+                metrics = {"practice": loss, "seconds_left": left}
+                yield Progress(done, total, metrics, shown, note="Practising")
+
+    def _glance(self, sitting: Sitting, models: StyleModels) -> Styled:
+        """The instant picture, with as much practice as there has been."""
+        request = _had(models, sitting.request, sitting.pictures).model_copy(update={"fast": True})
+        image = sitting.finished(sitting.instant(models))
+        return Styled(image, request, style_recipes.recipe(request, models.hashes, 0))
+
+    def practised(self, request: StylizeRequest, pictures: Mapping[str, Image.Image]) -> StylizeRequest:
+        """As Engine.practised."""
+        models: StyleModels = self._step(self.shelf.load, "builtin")
+        return _had(models, request, pictures)
 
     def _models(self, request: StylizeRequest) -> Generator[Progress[Any], None, StyleModels]:
         """The models that a request needs; what must be fetched first is told as it comes."""
@@ -185,7 +214,14 @@ class Stylist:
             raise InvalidRequest(
                 f"A picture may have at most {limit.max_style_size} pixels a side; got {request.size}."
             )
-        work = 0 if request.fast else round(request.size**2 / 1e6 * request.steps * times)
+        practice = sum(style.practice for style in request.styles)
+        learnt = practice * BATCH * DRAWN**2
+        work = round((learnt + (0 if request.fast else request.size**2 * request.steps * times)) / 1e6)
+        if work > limit.max_style_work and learnt / 1e6 > limit.max_style_work:
+            raise InvalidRequest(
+                f"{practice} steps of practice are {work} megapixel steps; at most {limit.max_style_work} are done: "
+                "practise less."
+            )
         if work > limit.max_style_work:
             raise InvalidRequest(
                 f"{request.steps * times} steps at {request.size} pixels are {work} megapixel steps; at most "
@@ -211,6 +247,19 @@ def configuration(request: StylizeRequest) -> RefineConfig:
         start=request.start if request.start in STARTS else "picture",  # type: ignore[arg-type]  # of STARTS
         seed=request.seed,
     )
+
+
+def _had(models: StyleModels, request: StylizeRequest, pictures: Mapping[str, Image.Image]) -> StylizeRequest:
+    """A request with no more practice than its styles have had."""
+
+    def known(style: Style) -> Style:
+        if style.picture is None:
+            return style
+        image = wanted(pictures, style.picture, "style")
+        done = models.reader.practised(style.picture, image, request.style_scale)
+        return style.model_copy(update={"practice": min(style.practice, done)})
+
+    return request.model_copy(update={"styles": tuple(map(known, request.styles))})
 
 
 def _check_resume(request: StylizeRequest, before: Styled) -> None:

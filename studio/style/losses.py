@@ -1,6 +1,6 @@
 """Losses of the stylizer, in the encoder's maps. Each gives one value for each picture of a batch: (B,)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 
 from studio.style.encoder import VARIANCE_FLOOR
 from studio.style.gradients import described, in_order, instance_norm, relative
+from studio.style.sight import View, content_of
 
 POSITIONS = 512  # of a map that stand for all of them in the sliced Wasserstein distance
 
@@ -93,6 +94,41 @@ def positions(maps: Tensor, generator: torch.Generator) -> Tensor | None:
     if count <= POSITIONS:
         return None
     return torch.randint(count, (POSITIONS,), generator=generator).to(maps.device)
+
+
+def style_terms(hand: Hand, wanted: Hand, generator: torch.Generator) -> dict[str, Tensor]:
+    """Distances (B,) of style."""
+    return {
+        "gram": gram_distance(hand, wanted),
+        "moments": moment_distance(hand, wanted),
+        "sliced": sliced_distance(hand, wanted, generator),
+    }
+
+
+def terms(
+    painted: Tensor,
+    views: tuple[View, View],
+    wanted: Sequence[Tensor],
+    hands: Sequence[Hand],
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Every term of the loss, (B,) each. painted: (B,3,H,W) float32, and its views. wanted: `content_of` the contents.
+    hands: of the styles' two views."""
+    own = [Hand.of(view, generator) for view in views]
+    with torch.autocast(painted.device.type, enabled=False):
+        coarse, fine = (style_terms(one, asked, generator) for one, asked in zip(own, hands, strict=True))
+        return {
+            "content": content_distance(content_of(views[0]), wanted),
+            **coarse,
+            **{f"fine_{name}": term for name, term in fine.items()},
+            "variation": variation(painted),
+            "excess": excess(painted),
+        }
+
+
+def weighed(terms: Mapping[str, Tensor], weights: Mapping[str, Tensor | float]) -> Tensor:
+    """The mean over the batch of the terms by their weights."""
+    return torch.stack([(weights[name] * term).mean() for name, term in terms.items()]).sum()
 
 
 def variation(x: Tensor) -> Tensor:

@@ -9,11 +9,10 @@ takes for the style. With `teacher` VGG16 judges, on pictures reduced to the siz
 encoder watches over the finest detail at full size.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 
@@ -25,6 +24,7 @@ from studio.core.sheet import tile
 from studio.style import losses
 from studio.style.encoder import StyleEncoder, statistics_of
 from studio.style.losses import Hand
+from studio.style.sight import CONTENT_LAYERS, FINE_DEPTH, READ, SIGHT, STYLE_LAYERS, View, reduced
 from studio.style.stylizer import Stylizer, StylizerConfig
 from studio.training.data import by_role
 from studio.training.options import TrainOptions
@@ -34,11 +34,6 @@ from studio.training.schedule import fall
 from studio.training.stylizer_settings import StylizerTraining
 from studio.training.teachers import Vgg16Teacher
 
-CONTENT_LAYERS = slice(2, 4)  # strides 4 and 8
-STYLE_LAYERS = slice(0, 4)
-FINE_DEPTH = 3  # maps of the encoder that watch over the finest detail
-SIGHT = 0.75  # size at which VGG16 judges, over that of the pictures; codes are read at READ to as much of it
-READ = 0.5
 MEASURED_IMAGES = 2_000  # pictures from which the scale of the statistics is measured, at the start
 ROWS, COLUMNS = 6, 7  # of the showcase: contents, styles
 
@@ -51,11 +46,6 @@ def read_encoder(path: str) -> StyleEncoder:
     if not isinstance(encoder, StyleEncoder):
         raise TrainingError(f"{Path(path).name} holds no encoder; train one with `studio train encoder`.")
     return encoder.requires_grad_(False).to(memory_format=torch.channels_last)
-
-
-def reduced(x: Tensor, factor: float = SIGHT) -> Tensor:
-    """Pictures at the size at which VGG16 judges. (B,3,H,W) → (B,3,h,w)."""
-    return F.interpolate(x, scale_factor=factor, mode="bilinear", antialias=True, align_corners=False)
 
 
 class StylizerTrainer:
@@ -113,31 +103,10 @@ class StylizerTrainer:
         code, own = self.model.code(style_maps)[second], self.model.code(content_maps)[first]
         maps = [x[first] for x in content_maps[1:]]
         painted = self.model(contents[first], code, own, weight, maps=maps).float()
-        terms = self.judged(painted, wanted, hands, generator)
-        loss = self.weighed(terms, weight)
+        terms = losses.terms(painted, self.views(painted), wanted, hands, generator)
+        loss = losses.weighed(terms, self._weights(weight))
         context.update(loss, self.optimiser)
         return {"loss": loss.detach(), **{name: term.detach().mean() for name, term in terms.items()}}
-
-    def judged(
-        self, painted: Tensor, wanted: Sequence[Tensor], hands: Sequence[Hand], generator: torch.Generator
-    ) -> dict[str, Tensor]:
-        """Every term of the loss, (B,) each. painted: (B,3,H,W) float32. wanted: the judge's maps of the contents, of
-        CONTENT_LAYERS alone. hands: of the styles' two views."""
-        views = self.views(painted)
-        own = [Hand.of(view, generator) for view in views]
-        with torch.autocast(painted.device.type, enabled=False):
-            return {
-                "content": losses.content_distance(views[0][1:][CONTENT_LAYERS], wanted),
-                **style_terms(own[0], hands[0], generator),
-                **{f"fine_{name}": term for name, term in style_terms(own[1], hands[1], generator).items()},
-                "variation": losses.variation(painted),
-                "excess": losses.excess(painted),
-            }
-
-    def weighed(self, terms: Mapping[str, Tensor], weight: Tensor) -> Tensor:
-        """The loss: the mean over the batch of the terms by their weights. weight: (B,) 0 to 1, that of the content."""
-        weights = self._weights(weight)
-        return torch.stack([(weights[name] * term).mean() for name, term in terms.items()]).sum()
 
     def _weights(self, weight: Tensor) -> dict[str, Tensor | float]:
         """Of every term. weight: (B,) 0 to 1, that of the content."""
@@ -161,22 +130,13 @@ class StylizerTrainer:
         network = self.encoder if self.teacher is None else self.teacher
         return tuple(network(x))
 
-    def views(self, x: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    def views(self, x: Tensor) -> tuple[View, View]:
         """The picture and its maps, as the judge sees it from a step back and as the encoder sees it close by."""
         small = reduced(x)
         return (small, *self.judge(small)[STYLE_LAYERS]), (x, *self.encoder(x, FINE_DEPTH))
 
     def finish(self, model: nn.Module, data: ImageSet, generator: torch.Generator) -> None:
         """Nothing to prepare."""
-
-
-def style_terms(hand: Hand, wanted: Hand, generator: torch.Generator) -> dict[str, Tensor]:
-    """Distances (B,) of style."""
-    return {
-        "gram": losses.gram_distance(hand, wanted),
-        "moments": losses.moment_distance(hand, wanted),
-        "sliced": losses.sliced_distance(hand, wanted, generator),
-    }
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-// The chosen styles, each with a weight. The value is {styles: [{key, name, source, weight}]}; names go in as text.
+// The chosen styles, each with a weight. The value is {styles: [{key, name, source, weight, practice}]}; names go in as text.
 const rows = element.querySelector(".rows");
 const styles = () => props.value?.styles ?? [];
 let own = "";
@@ -11,7 +11,7 @@ const row = (style) => {
   const share = document.createElement("output");
   const away = document.createElement("button");
   Object.assign(image, { src: style.source, alt: "", draggable: false });
-  title.textContent = style.name;
+  title.textContent = style.practice ? `${style.name}, practised` : style.name;
   Object.assign(slider, { type: "range", min: 0, max: 1, step: 0.01, value: style.weight });
   slider.setAttribute("aria-label", `Weight of ${style.name}`);
   Object.assign(away, { type: "button", textContent: "×", title: `Take ${style.name} out` });

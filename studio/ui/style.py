@@ -63,14 +63,18 @@ def _rail() -> dict[str, Any]:
         "Choose a photo", file_types=PICTURES, type="filepath", size="sm", elem_classes="to-photo"
     )
     parts["palette"] = scripted("palette-box", views.PALETTE, "palette.js", {"styles": []})
-    parts["files"] = gr.UploadButton(
-        "Add style pictures",
-        file_types=PICTURES,
-        file_count="multiple",
-        type="filepath",
-        size="sm",
-        elem_classes="to-style",
-    )
+    with gr.Row(elem_classes="style-row"):
+        parts["files"] = gr.UploadButton(
+            "Add style pictures",
+            file_types=PICTURES,
+            file_count="multiple",
+            type="filepath",
+            size="sm",
+            min_width=130,
+            scale=3,
+            elem_classes="to-style",
+        )
+        parts["practise_button"] = gr.Button("Practise", size="sm", min_width=80, scale=2, elem_classes="practise")
     parts["style_weight"] = _slider("Style weight", 0, 1, 1.0)
     parts["content_weight"] = _slider("Content weight", 0, 1, 0.5)
     parts["style_scale"] = _slider("Style scale", 0.25, 2, 1.0)
@@ -156,6 +160,7 @@ def wire(parts: Parts, jobs: StyleJobs) -> list[Any]:
     work: dict[str, Any] = {**WORK, **stage}
     long = [
         connect(parts["style_refine_button"].click, at_desk(jobs.refine), parts, SHOW, **work),
+        connect(parts["style_practise_button"].click, at_desk(jobs.practise), parts, f"palette {SHOW}", **work),
         connect(
             parts["style_diversify_button"].click,
             at_desk(jobs.diversify),
@@ -175,7 +180,7 @@ def wire(parts: Parts, jobs: StyleJobs) -> list[Any]:
     live += [parts[f"style_{name}"].input for name in ("style_weight", "content_weight", "style_scale")]
     for trigger in live:
         connect(trigger, at_desk(jobs.live), parts, SHOW, **LIVE, **stage)
-    connect(parts["style_stop"].click, at_desk(jobs.stopped), parts, "status", **stage)
+    connect(parts["style_stop"].click, at_desk(jobs.stopped), parts, "palette status", **stage)
     connect(parts["style_sheet"].pick, at_desk(jobs.pick), parts, f"similarity start {SHOW}", **work)
     connect(parts["style_download_button"].click, at_desk(jobs.download), parts, "outbox status", **tab)
     connect(parts["style_sheet_button"].click, at_desk(jobs.download_sheet), parts, "outbox status", **tab)

@@ -43,7 +43,10 @@ class Desk:
         """The request that the desk means. Raises InvalidRequest, one sentence."""
         if self.content is None:
             raise InvalidRequest("There is no photo yet; choose one, or drop it on the page.")
-        styles = [{**_source(style["key"]), "weight": style["weight"]} for style in chosen(self.palette)]
+        styles = [
+            {**_source(style["key"]), "weight": style["weight"], "practice": style.get("practice") or 0}
+            for style in chosen(self.palette)
+        ]
         if not styles:
             raise InvalidRequest("There is no style yet; choose one on the wall, or add a picture of your own.")
         return StylizeRequest(

@@ -15,6 +15,7 @@ SCHEMAS: Mapping[str, dict[str, Any]] = {
     "styles": {"description": "Style pictures, as files."},
     "masterworks": {"description": 'Names as ["hokusai-great-wave"] or as "hokusai-great-wave,…".'},
     "weights": {"description": "A weight for each of the styles, then for each of the masterworks: [0.7, 0.3]."},
+    "practice": {"type": "integer", "description": "Steps that the codes of the styles practise first, 0 to 200."},
     "size": {"type": "integer"},
     "fast": {"type": "boolean"},
     "style_weight": {"type": "number"},
@@ -41,6 +42,7 @@ def stylize(engine: Engine, folder: Callable[[], Path]) -> Callable[..., Iterato
         styles: Raw = None,
         masterworks: Raw = "",
         weights: Raw = None,
+        practice: Raw = 0,
         size: Raw = 512,
         fast: Raw = False,
         style_weight: Raw = 1.0,
@@ -62,7 +64,8 @@ def stylize(engine: Engine, folder: Callable[[], Path]) -> Callable[..., Iterato
             raise InvalidRequest("content is missing; send the photo as a file.")
         pictures = engine.pictures()
         names = words.names(masterworks) if isinstance(masterworks, str) else masterworks or []
-        sources = [{"picture": pictures.add(file)} for file in styles or []] + [{"masterwork": name} for name in names]
+        sources: list[dict[str, Raw]] = [{"picture": pictures.add(file), "practice": practice} for file in styles or []]
+        sources += [{"masterwork": name} for name in names]
         shares = _weights(weights, len(sources))
         chosen: Raw = [{**source, "weight": weight} for source, weight in zip(sources, shares, strict=True)]
         compared: Raw = words.names(similarity) if isinstance(similarity, str) else similarity

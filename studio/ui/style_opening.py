@@ -135,7 +135,7 @@ class StyleOpening:
         for style in request.styles:
             if style.picture in known:
                 name = str(style.picture)
-                yield entry(picture_key(name), store.title(name), store[name], style.weight)
+                yield entry(picture_key(name), store.title(name), store[name], style.weight, style.practice)
             elif style.masterwork in engine.masterworks():
                 name = str(style.masterwork)
                 yield entry(master_key(name), views.title(name), engine.masterwork_thumbnail(name), style.weight)

@@ -90,7 +90,7 @@ def test_every_option_reaches_the_request(studio, desk: Path) -> None:
         *("stylize", "photo.jpg", "one.png", "--out", "out.png", *QUICK, "--similarity", "gram=1", "mmd=0.5"),
         *("--optimizer", "adam", "--learning-rate", 0.02, "--tv", 0.1, "--start", "two.png", "--layers", "1,2"),
         *("--seed", 7, "--content-weight", 0.3, "--style-weight", 0.8, "--style-scale", 0.5),
-        *("--preserve-color", "linear", "--mask", "mask.png"),
+        *("--preserve-color", "linear", "--mask", "mask.png", "--practice", 2),
     )
     recipe = read_recipe(desk / "out.png")
     assert recipe is not None
@@ -99,6 +99,7 @@ def test_every_option_reaches_the_request(studio, desk: Path) -> None:
     assert (request["optimizer"], request["learning_rate"], request["tv"]) == ("adam", 0.02, 0.1)
     assert (request["layers"], request["seed"], request["preserve_color"]) == ([1, 2], 7, "linear")
     assert (request["content_weight"], request["style_weight"], request["style_scale"]) == (0.3, 0.8, 0.5)
+    assert request["styles"][0]["practice"] == 2
     assert len(request["start"]) == len(request["mask"]) == 64
 
 
@@ -121,6 +122,7 @@ def test_every_option_reaches_the_request(studio, desk: Path) -> None:
         (["photo.jpg", "one.png", "--out", "out.png", "--preserve-color", "sepia"], "known: none"),
         (["photo.jpg", "one.png", "--out", "out.png", "--size", "9000"], "from 64 to 4096"),
         (["photo.jpg", "one.png", "--out", "out.png", "--steps", "0"], "steps"),
+        (["photo.jpg", "one.png", "--out", "out.png", "--practice", "999"], "from 0 to 200"),
         (["photo.jpg", "one.png", "--out", "out.png", "--mask", "square.png"], "of another shape"),
         (["photo.jpg", "one.png", "--out", "out.png", "--encoder", "vgg"], "'vgg19'"),
     ],

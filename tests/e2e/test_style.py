@@ -142,6 +142,30 @@ def test_refining_shows_its_way_and_ends_with_curves(desk: Page) -> None:
     _changed(desk, first)
 
 
+def test_a_style_practises_and_keeps_what_it_has_learnt(desk: Page) -> None:
+    before = _result(desk)
+    _button(desk, "Practise").click()
+    expect(desk.locator(".status:visible")).to_contain_text("Practising")
+    after = _changed(desk, before)
+    desk.keyboard.press("Escape")
+    expect(desk.locator(".palette .row")).to_contain_text("stripes, practised")
+    _move(desk, "Content weight", 0.9)
+    moved = _changed(desk, after)
+    _captioned(desk, "Instant")
+    expect(desk.locator(".status:visible")).to_contain_text("Instant")
+    _button(desk, "Practise").click()
+    expect(desk.locator(".status:visible")).to_contain_text("Practised", timeout=60_000)
+    _changed(desk, moved)
+
+
+def test_masterworks_have_practised_already(desk: Page) -> None:
+    desk.locator(".palette .row button").click()
+    desk.locator(".masters .picture").nth(2).click()
+    _captioned(desk, "Instant")
+    _button(desk, "Practise").click()
+    expect(desk.get_by_text("add a style picture of your own to practise")).to_be_visible()
+
+
 def test_escape_keeps_the_picture_and_refine_goes_on(desk: Page, tmp_path: Path) -> None:
     _refine(desk, 500)
     expect(desk.locator(".curves svg")).to_be_visible()

@@ -68,6 +68,9 @@ def test_every_way_with_the_colours_can_be_asked_for(name: str) -> None:
         ({"styles": [{"weight": 1}]}, ["either"]),
         ({"styles": [{"picture": B, "weight": -1}]}, ["weight must be a number from 0 to 1000", "got -1"]),
         ({"styles": [{"picture": B, "weight": math.nan}]}, ["weight", "got nan"]),
+        ({"styles": [{"picture": B, "practice": 201}]}, ["practice must be a whole number from 0 to 200", "got 201"]),
+        ({"styles": [{"picture": B, "practice": "much"}]}, ["practice", "'much'"]),
+        ({"styles": [{"masterwork": "x", "practice": 5}]}, ["A masterwork has practised already"]),
         ({"styles": [{"picture": B, "weight": 0}, {"picture": C, "weight": 0}]}, ["styles are all 0"]),
         ({"similarity": {"gram": 0}}, ["similarities are all 0"]),
         ({"similarity": {"gram": math.inf}}, ["got inf"]),
@@ -100,6 +103,13 @@ def test_a_bad_value_is_one_sentence(values: dict[str, Any], parts: list[str]) -
     with pytest.raises(StudioError) as refused:
         ask(**values)
     assert_sentence(refused.value, *parts)
+
+
+def test_a_style_says_its_practice_only_where_it_has_some() -> None:
+    plain, practised = (StylizeRequest(content=A, styles=[{"picture": B, "practice": n}]) for n in (0, 12))
+    assert plain.to_json()["styles"] == [{"picture": B, "weight": 1.0}]
+    assert practised.to_json()["styles"] == [{"picture": B, "weight": 1.0, "practice": 12}]
+    assert StylizeRequest(**practised.to_json()) == practised
 
 
 def test_requests_survive_json() -> None:

@@ -139,6 +139,65 @@ def test_what_cannot_be_resumed_is_a_sentence(
     assert_sentence(refused.value, part)
 
 
+def practising(store: Pictures, steps: int) -> list[dict[str, Any]]:
+    return [{"picture": store.add(painting()), "practice": steps}]
+
+
+def test_practice_comes_first_and_the_sliders_are_instant_after_it(engine: Engine, store: Pictures, ask: Ask) -> None:
+    plain = result_of(engine.stylize(ask(fast=True), store))
+    request = ask(fast=True, styles=practising(store, 6))
+    items = list(engine.stylize(request, store))
+    assert [(item.step, item.total) for item in items] == [*((step, 6) for step in range(1, 7)), (1, 1)]
+    assert all(item.note == "Practising" and item.metrics["seconds_left"] >= 0 for item in items[:-1])
+    shown = [item.preview for item in items[:-1] if item.preview is not None]
+    assert [item.request.styles[0].practice for item in shown] == [5, 6]
+    practised = items[-1].result
+    assert practised is not None
+    assert practised.request == request
+    assert practised.recipe["request"]["styles"][0]["practice"] == 6
+    assert not np.array_equal(pixels(practised.image), pixels(plain.image))
+    moved = ask(fast=True, styles=practising(store, 6), content_weight=0.9)
+    assert [item.step for item in engine.stylize(moved, store)] == [1], "it is remembered"
+    assert np.array_equal(pixels(result_of(engine.stylize(ask(fast=True), store)).image), pixels(plain.image))
+
+
+def test_practice_that_is_stopped_is_kept_and_goes_on_as_if_never_stopped(
+    engine: Engine, store: Pictures, ask: Ask, tmp_path: Path, checkpoints: Path
+) -> None:
+    job = engine.stylize(ask(fast=True, styles=practising(store, 50)), store)
+    next(progress for progress in job if progress.step == 3)
+    job.close()
+    asked = ask(fast=True, styles=practising(store, 50))
+    had = engine.practised(asked, store)
+    assert had.styles[0].practice == 3
+    assert engine.practised(ask(fast=True, styles=practising(store, 2)), store).styles[0].practice == 2
+    three = result_of(engine.stylize(had, store))
+    seven = result_of(engine.stylize(ask(fast=True, styles=practising(store, 7)), store))
+    other = Engine(Settings(home=tmp_path / "other", checkpoints=checkpoints, device="cpu", threads=1))
+    for steps, mine in ((7, seven), (3, three)):
+        again = result_of(other.stylize(ask(fast=True, styles=practising(store, steps)), store))
+        assert np.array_equal(pixels(again.image), pixels(mine.image))
+
+
+def test_a_refinement_starts_from_the_practised_picture(engine: Engine, store: Pictures, ask: Ask) -> None:
+    items = list(engine.stylize(ask(styles=practising(store, 4), steps=2), store))
+    assert [item.note for item in items[:4]] == ["Practising"] * 4
+    first = items[4].preview
+    assert first is not None
+    practised = result_of(engine.stylize(ask(fast=True, styles=practising(store, 4)), store))
+    assert np.array_equal(pixels(first.image), pixels(practised.image))
+    assert items[-1].result is not None
+    assert items[-1].result.steps == 2
+
+
+def test_practice_is_bounded_by_the_settings(store: Pictures, ask: Ask, tmp_path: Path, checkpoints: Path) -> None:
+    settings = Settings(home=tmp_path / "home", checkpoints=checkpoints, device="cpu", threads=1, max_style_work=10)
+    engine = Engine(settings)
+    with pytest.raises(InvalidRequest, match="practice") as refused:
+        engine.stylize(ask(fast=True, styles=practising(store, 200)), store)
+    assert_sentence(refused.value, "200 steps of practice", "at most 10", "practise less")
+
+
 def test_a_slider_slips_between_two_steps(engine: Engine, store: Pictures, ask: Ask) -> None:
     result_of(engine.stylize(ask(fast=True), store))
     done = threading.Event()

@@ -35,6 +35,7 @@ def test_a_photo_is_stylized_with_pictures_and_masterworks(client: Client, pictu
         size=64,
         steps=2,
         similarity="gram,mean_std",
+        practice=2,
         api_name="/stylize",
     )
     with Image.open(file) as image:
@@ -42,6 +43,7 @@ def test_a_photo_is_stylized_with_pictures_and_masterworks(client: Client, pictu
     recipe = read_recipe(Path(file))
     assert recipe is not None
     assert [style["weight"] for style in recipe["request"]["styles"]] == [0.7, 0.3]
+    assert [style.get("practice") for style in recipe["request"]["styles"]] == [2, None]
     assert recipe["request"]["similarity"] == {"gram": 1.0, "mean_std": 1.0}
 
 
