@@ -2,9 +2,10 @@
 
     python -m bench.pairs PAIRS.zip OUT --strength 1 --strength 0.8 --refined
     python -m bench.pairs PAIRS.zip OUT --strength 1 --refined --sheet docs/style-pairs.webp
+    python -m bench.pairs PAIRS.zip OUT --strength 1 --practice 60
 
-PAIRS.zip holds `content/<name>.*` and `style/<name>.*`. Pictures go to OUT/instant-<strength> and OUT/refined, each as
-<content>__<style>.png; those that are there already are kept, so that an interrupted run goes on.
+PAIRS.zip holds `content/<name>.*` and `style/<name>.*`. Pictures go to OUT/instant-<strength> and OUT/refined, with
+-practised-<steps> behind where the styles practised first, each as <content>__<style>.png; those that are there already are kept, so that an interrupted run goes on.
 """
 
 import argparse
@@ -30,8 +31,8 @@ def members(archive: zipfile.ZipFile, folder: str) -> dict[str, Image.Image]:
     return {PurePosixPath(name).stem: Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in top}
 
 
-def paint(pairs: zipfile.ZipFile, out: Path, size: int, changes: dict[str, object]) -> Iterator[float]:
-    """Write the pictures of one way of painting; yields the seconds that each took."""
+def paint(pairs: zipfile.ZipFile, out: Path, size: int, practice: int, changes: dict[str, object]) -> Iterator[float]:
+    """Write the pictures of one way of painting; yields the seconds that each took, a style's practice with its first."""
     engine = Engine()
     pictures = engine.pictures()
     contents, styles = ({n: pictures.add(x) for n, x in members(pairs, kind).items()} for kind in ("content", "style"))
@@ -41,7 +42,8 @@ def paint(pairs: zipfile.ZipFile, out: Path, size: int, changes: dict[str, objec
             path = out / f"{content}__{style}.png"
             if path.exists():
                 continue
-            request = StylizeRequest(content=photo, styles=[painting], size=size, **changes)
+            styled = {"picture": painting, "practice": practice}
+            request = StylizeRequest(content=photo, styles=[styled], size=size, **changes)
             began = time.perf_counter()
             result = result_of(engine.stylize(request, pictures))
             yield time.perf_counter() - began
@@ -73,6 +75,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--strength", type=float, action="append", default=[], help="of an instant picture")
     parser.add_argument("--refined", action="store_true", help="refine at the default settings")
+    parser.add_argument("--practice", type=int, default=0, help="steps that every style practises first")
     parser.add_argument("--size", type=int, default=512, help="long side in px")
     parser.add_argument("--sheet", type=Path, help="also put all of them on one sheet")
     given = parser.parse_args()
@@ -81,9 +84,11 @@ def main() -> None:
     }
     if given.refined:
         ways["refined"] = {}
+    if given.practice:
+        ways = {f"{name}-practised-{given.practice}": changes for name, changes in ways.items()}
     with zipfile.ZipFile(given.pairs) as pairs:
         for name, changes in ways.items():
-            seconds = list(paint(pairs, given.out / name, given.size, changes))
+            seconds = list(paint(pairs, given.out / name, given.size, given.practice, changes))
             told = f", {statistics.median(seconds):.2f} s each (median)" if seconds else ""
             print(f"{name}: {len(seconds)} pictures{told}", flush=True)
         if given.sheet is not None:
