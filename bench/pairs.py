@@ -5,7 +5,8 @@
     python -m bench.pairs PAIRS.zip OUT --strength 1 --practice 60
 
 PAIRS.zip holds `content/<name>.*` and `style/<name>.*`. Pictures go to OUT/instant-<strength> and OUT/refined, with
--practised-<steps> behind where the styles practised first, each as <content>__<style>.png; those that are there already are kept, so that an interrupted run goes on.
+-practised-<steps> behind where the styles practised first, each as <content>__<style>.png; those that are there
+already are kept, so that an interrupted run goes on.
 """
 
 import argparse
@@ -32,7 +33,7 @@ def members(archive: zipfile.ZipFile, folder: str) -> dict[str, Image.Image]:
 
 
 def paint(pairs: zipfile.ZipFile, out: Path, size: int, practice: int, changes: dict[str, object]) -> Iterator[float]:
-    """Write the pictures of one way of painting; yields the seconds that each took, a style's practice with its first."""
+    """Write the pictures of one way of painting; yields the seconds of each, a style's practice in its first."""
     engine = Engine()
     pictures = engine.pictures()
     contents, styles = ({n: pictures.add(x) for n, x in members(pairs, kind).items()} for kind in ("content", "style"))
