@@ -23,9 +23,9 @@ from studio.ui.style_opening import CONTROLS, StyleOpening
 PREFIX = "style_"
 PICTURES = [".png", ".jpg", ".jpeg", ".webp", ".gif"]
 SIZES = (256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096)
-SHOW = "stage done curves status"
+SHOW = "stage done curves status palette"
 TAKEN = f"content photo mask brush {SHOW}"
-PLACES = "content photo mask brush palette own wall_view"
+PLACES = "content photo mask brush own wall_view"
 RESTORED = " ".join(f"{PREFIX}{name}" for name in f"{PLACES} {SHOW} {CONTROLS}".split())
 ARRIVED = "tabs " + " ".join(f"{PREFIX}{name}" for name in f"{PLACES} {SHOW}".split())
 STARTING = {"instant": "The instant picture", "content": "The photo", "noise": "Noise"}
@@ -160,7 +160,7 @@ def wire(parts: Parts, jobs: StyleJobs) -> list[Any]:
     work: dict[str, Any] = {**WORK, **stage}
     long = [
         connect(parts["style_refine_button"].click, at_desk(jobs.refine), parts, SHOW, **work),
-        connect(parts["style_practise_button"].click, at_desk(jobs.practise), parts, f"palette {SHOW}", **work),
+        connect(parts["style_practise_button"].click, at_desk(jobs.practise), parts, SHOW, **work),
         connect(
             parts["style_diversify_button"].click,
             at_desk(jobs.diversify),
@@ -170,10 +170,10 @@ def wire(parts: Parts, jobs: StyleJobs) -> list[Any]:
             **tab,
         ),
     ]
-    hung = f"own wall_view palette {SHOW}"
+    hung = f"own wall_view {SHOW}"
     connect(parts["style_file"].upload, at_desk(jobs.take), parts, TAKEN, **work)
     connect(parts["style_files"].upload, at_desk(jobs.add), parts, hung, **work)
-    connect(parts["style_wall_view"].choose, at_desk(jobs.choose), parts, f"palette {SHOW}", **work)
+    connect(parts["style_wall_view"].choose, at_desk(jobs.choose), parts, SHOW, **work)
     connect(parts["style_mask_file"].upload, at_desk(jobs.load_mask), parts, f"mask brush {SHOW}", **work)
     connect(parts["style_brush"].paint, at_desk(jobs.paint), parts, f"mask {SHOW}", **work)
     live = [parts["style_palette"].blend, parts["style_preserve_color"].input]

@@ -122,11 +122,14 @@ class StyleJobs:
         if not desk.ready:
             yield {"stage": views.stage(photo, None, "The photo", "no style chosen"), "done": None, "curves": ""}
             return
+        kept = self._kept(desk)  # of a practice that this picture breaks off
+        desk = replace(desk, **kept)
         asked = desk.request(fast=True, start="instant", size=LIVE_SIZE)
         began, request = time.perf_counter(), self.engine.practised(asked, desk.pictures)
         styled = result_of(self.engine.stylize(request, desk.pictures))
         without = "" if request == asked else "; without its practice, which Practise brings back"
         yield {
+            **kept,
             "stage": views.stage(styled.image, photo, "Instant", self._styles(desk)),
             "done": None,
             "curves": "",

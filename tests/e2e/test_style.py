@@ -149,6 +149,8 @@ def test_a_style_practises_and_keeps_what_it_has_learnt(desk: Page) -> None:
     after = _changed(desk, before)
     desk.keyboard.press("Escape")
     expect(desk.locator(".palette .row")).to_contain_text("stripes, practised")
+    _button(desk, "Practise").click()
+    expect(desk.locator(".status:visible")).to_contain_text("Practising")
     _move(desk, "Content weight", 0.9)
     moved = _changed(desk, after)
     _captioned(desk, "Instant")
