@@ -106,19 +106,6 @@ def statistics_of(maps: Sequence[Tensor]) -> Tensor:
     return torch.cat([part for each in maps for part in moments_of(each)], dim=1)
 
 
-def correlations_of(maps: Sequence[Tensor]) -> Tensor:
-    """Pearson's correlation over positions of every pair of channels of a map. (B,C_l,…,…) → (B,ΣC_l(C_l−1)/2) float32
-    in [-1,1], map by map; near 0 for a channel that does not vary."""
-    rows = []
-    for each in maps:
-        first, second = torch.triu_indices(each.shape[1], each.shape[1], offset=1)
-        x = each.flatten(2).float()
-        x = x - x.mean(dim=2, keepdim=True)
-        x = x * torch.rsqrt(x.square().mean(dim=2, keepdim=True) + VARIANCE_FLOOR)
-        rows.append((x @ x.mT / x.shape[2])[:, first, second])
-    return torch.cat(rows, dim=1)
-
-
 def moments_of(each: Tensor) -> tuple[Tensor, Tensor]:
     """(B,C,H,W) → mean and standard deviation over positions, both (B,C) float32; smooth where a channel does not vary.
 

@@ -1,8 +1,7 @@
 """The `stylizer` kind: any style in one pass.
 
-A style is a code made from the encoder's mean and standard deviation in every channel (Huang & Belongie 2017), and
-where it is told to correlate maps, from how their channels vary together, which is what Gram matrices tell besides.
-Codes blend by weights, lie between the picture's own code and a style's for strength, and may vary from place to place.
+A style is a code made from the encoder's mean and standard deviation in every channel (Huang & Belongie 2017). Codes
+blend by weights, lie between the picture's own code and a style's for strength, and may vary from place to place.
 The colours are normalised by the picture's own mean and deviation and coloured by the code's; a network at half and
 quarter resolution, modulated by the code (Dumoulin et al. 2017, conditional instance normalisation), adds the
 strokes, in proportion to how far the code is from the picture's own: a picture in its own style comes back as it was.
@@ -12,7 +11,6 @@ deviation in every channel (Huang & Belongie 2017, eq. 8).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +18,7 @@ from torch import Tensor, nn
 
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import MODEL_KINDS, ModelKind
-from studio.style.encoder import LAYERS, EncoderConfig, correlations_of, pad, statistics_of
+from studio.style.encoder import LAYERS, EncoderConfig, pad, statistics_of
 from studio.style.styled import Affine, Styled, StyledBlock, resized, spread
 
 COLOURS = 6  # first entries of a code: mean and deviation of R, G and B
@@ -29,7 +27,6 @@ STROKE_SIZE = 0.2  # factor on the last convolution, so that training changes pi
 DIVISOR = 4  # sides are padded to a multiple of it
 WIDE = 2  # px from tap to tap in wide blocks
 SMALLEST = 8  # px
-RANGES = (("channels", 4, 512), ("half", 4, 256), ("blocks", 1, 16), ("hidden", 4, 2048), ("second", 4, 2048))
 
 
 @dataclass(frozen=True)
@@ -38,8 +35,7 @@ class StylizerConfig:
     resolution. blocks: residual blocks; wide: those among them, the last, whose convolutions skip every other pixel,
     for larger strokes. code: length of what is learned of a code, colours included. hidden: width of the network that
     makes it. matched: maps of the encoder, from the finest, that the network sees in the style's statistics. kernels:
-    that the style mixes into every modulated convolution. correlated: maps, the picture first, whose channels'
-    correlations a second network, of width `second`, sees beside the statistics; what it makes is added to the code."""
+    that the style mixes into every modulated convolution."""
 
     widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 128)
     channels: int = 64
@@ -50,20 +46,16 @@ class StylizerConfig:
     hidden: int = 384
     matched: int = 0
     kernels: int = 0
-    correlated: int = 0
-    second: int = 512
 
     def __post_init__(self) -> None:
         EncoderConfig(widths=self.widths)
-        for name, low, high in RANGES:
+        for name, low, high in (("channels", 4, 512), ("half", 4, 256), ("blocks", 1, 16), ("hidden", 4, 2048)):
             if not low <= getattr(self, name) <= high:
                 raise InvalidRequest(f"{name} must be from {low} to {high}; got {getattr(self, name)}.")
         if not 0 <= self.wide <= self.blocks:
             raise InvalidRequest(f"wide must be from 0 to the {self.blocks} blocks; got {self.wide}.")
         if not 0 <= self.matched <= LAYERS:
             raise InvalidRequest(f"matched must be from 0 to the encoder's {LAYERS} maps; got {self.matched}.")
-        if not 0 <= self.correlated <= LAYERS + 1:
-            raise InvalidRequest(f"correlated must be from 0 to {LAYERS + 1} maps; got {self.correlated}.")
         if not 0 <= self.kernels <= 16:
             raise InvalidRequest(f"kernels must be from 0 to 16; got {self.kernels}.")
         if not COLOURS < self.code <= 2048:
@@ -73,11 +65,6 @@ class StylizerConfig:
     def statistics(self) -> int:
         """Length of a row of encoder statistics."""
         return EncoderConfig(widths=self.widths).statistics
-
-    @property
-    def correlations(self) -> int:
-        """Pairs of channels whose correlation a code is made from."""
-        return sum(width * (width - 1) // 2 for width in (3, *self.widths)[: self.correlated])
 
     @property
     def code_length(self) -> int:
@@ -97,9 +84,12 @@ class Stylizer(nn.Module):
         self.register_buffer("scale", torch.ones(config.statistics))
         self.centre: Tensor
         self.scale: Tensor
-        self.learned = _network(config.statistics, config.hidden, config)
-        self.second = (
-            _network(config.statistics + config.correlations, config.second, config) if config.correlated else None
+        self.learned = nn.Sequential(
+            nn.Linear(config.statistics, config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, config.hidden),
+            nn.SiLU(),
+            nn.Linear(config.hidden, config.code - COLOURS),
         )
         self.distance = nn.Parameter(torch.tensor(1.0))  # log of how fast strokes come in off the own code
         self.entry = nn.Conv2d(12, config.half, 3)
@@ -119,9 +109,6 @@ class Stylizer(nn.Module):
         self.tint = Affine(condition, 9)
         for parameter in (*self.exit.parameters(), *self.tint.parameters(), *self.lanes.parameters()):
             nn.init.zeros_(parameter)  # the first pictures differ in their colours alone
-        if self.second is not None:
-            for parameter in self.second[-1].parameters():
-                nn.init.zeros_(parameter)
 
     def code(self, maps: Sequence[Tensor]) -> Tensor:
         """Styles and all their encoder maps, (B,3,…) first → codes (B,C): colours, what is learned, the matched
@@ -129,11 +116,7 @@ class Stylizer(nn.Module):
         statistics = statistics_of(maps)
         matched = statistics[:, COLOURS : COLOURS + self.code_length - self.config.code]
         with torch.autocast(statistics.device.type, enabled=False):
-            unit = (statistics - self.centre) / self.scale
-            learned = self.learned(unit)
-            if self.second is not None:
-                pairs = correlations_of(maps[: self.config.correlated])
-                learned = learned + self.second(torch.cat([unit, pairs], dim=1))
+            learned = self.learned((statistics - self.centre) / self.scale)
         learned = CODE_SIZE * learned * torch.rsqrt(learned.square().mean(dim=1, keepdim=True) + 1e-6)
         return torch.cat([statistics[:, :COLOURS], learned, matched], dim=1)
 
@@ -217,13 +200,6 @@ class Stylizer(nn.Module):
         red, green, blue = unit.split(4, dim=1)
         rows = matrix.split(3, dim=1)
         return torch.cat([row[:, 0:1] * red + row[:, 1:2] * green + row[:, 2:3] * blue for row in rows], dim=1)
-
-
-def _network(inputs: int, hidden: int, config: StylizerConfig) -> nn.Sequential:
-    """Statistics → what is learned of a code, before its size is made one."""
-    sizes = (inputs, hidden, hidden)
-    layers = [layer for one, two in pairwise(sizes) for layer in (nn.Linear(one, two), nn.SiLU())]
-    return nn.Sequential(*layers, nn.Linear(hidden, config.code - COLOURS))
 
 
 def _rows(value: Tensor | float, like: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studio.meta.augment import TaskAugmentation, draw_transform, transform_pictures
 from studio.style import losses
 from studio.style.encoder import StyleEncoder
 from studio.style.gradients import relative
@@ -18,32 +17,23 @@ LAYERS_MEASURED = 4  # of the encoder
 
 @dataclass(frozen=True)
 class Pairs:
-    """Batches of content and style crops. contents, styles: (N,3,S,S) uint8. weights: (N,) of the styles, or None.
-    side, style_side: px of the crops. palettes: probability of other colours for a style."""
+    """Batches of content and style crops. contents, styles: (N,3,S,S) uint8. weights: (N,) of the styles, or None."""
 
     contents: Tensor
     styles: Tensor
     weights: Tensor | None
     batch: int
     side: int
-    style_side: int
     flip: bool
     zoom: float
     device: torch.device
-    palettes: float = 0.0
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        contents = self._cut(self.contents, self.side, None, generator)
-        styles = self._cut(self.styles, self.style_side, self.weights, generator)
-        return contents, self._recoloured(styles, generator) if self.palettes else styles
+        contents = self._cut(self.contents, None, generator)
+        return contents, self._cut(self.styles, self.weights, generator)
 
-    def _recoloured(self, styles: Tensor, generator: torch.Generator) -> Tensor:
-        """A painting in another palette is one more style, and paintings are few beside all the styles there are."""
-        change = TaskAugmentation(flip=0.0, recolour=self.palettes)
-        return torch.cat([transform_pictures(style, draw_transform(change, generator)) for style in styles.split(1)])
-
-    def _cut(self, pictures: Tensor, side: int, weights: Tensor | None, generator: torch.Generator) -> Tensor:
-        drawn = crops(pictures, self.batch, side, generator, self.flip, self.zoom, weights)
+    def _cut(self, pictures: Tensor, weights: Tensor | None, generator: torch.Generator) -> Tensor:
+        drawn = crops(pictures, self.batch, self.side, generator, self.flip, self.zoom, weights)
         return drawn.to(self.device)
 
 

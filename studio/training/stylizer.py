@@ -65,13 +65,7 @@ class StylizerTrainer:
                 "set widths to the encoder's."
             )
         self.model: Stylizer = Stylizer(model_config).to(memory_format=torch.channels_last)
-        coding = {id(p) for part in (self.model.learned, self.model.second) if part for p in part.parameters()}
-        painting = [p for p in self.model.parameters() if id(p) not in coding]
-        groups = [
-            {"params": painting, "factor": 1.0},
-            {"params": [p for p in self.model.parameters() if id(p) in coding], "factor": config.code_rate},
-        ]
-        self.optimiser = torch.optim.Adam(groups, config.learning_rate, (0.9, 0.99), foreach=True)
+        self.optimiser = torch.optim.Adam(self.model.parameters(), config.learning_rate, (0.9, 0.99), foreach=True)
 
     def modules(self) -> dict[str, nn.Module]:
         """The judges stay out: they come from their files."""
@@ -87,7 +81,7 @@ class StylizerTrainer:
     def step(self, contents: Tensor, styles: Tensor, context: StepContext) -> Mapping[str, Tensor]:
         config, generator = self.config, context.generator
         for group in self.optimiser.param_groups:
-            group["lr"] = group["factor"] * config.learning_rate * fall(context.images, config.horizon)
+            group["lr"] = config.learning_rate * fall(context.images, config.horizon)
         contents, styles = (x.contiguous(memory_format=torch.channels_last) for x in (contents, styles))
         shifts = range(min(config.styles_each, len(styles)))
         first = torch.arange(len(contents)).repeat(len(shifts))
@@ -218,10 +212,7 @@ def _batches(
     contents, styles, _, _ = _divided(data, trainer.config.held_out)
     config, photographs, paintings = trainer.config, data.images[contents], data.images[styles]
     weights = unlikeness(trainer.encoder, photographs, paintings) ** config.style_bias if config.style_bias else None
-    return Pairs(
-        photographs, paintings, weights, options.batch, config.crop, config.style_crop or config.crop,
-        options.flip, config.zoom, device, config.palettes,
-    )  # fmt: skip
+    return Pairs(photographs, paintings, weights, options.batch, config.crop, options.flip, config.zoom, device)
 
 
 def _showcase(trainer: StylizerTrainer, _conditional: bool, data: ImageSet, _options: TrainOptions) -> StyleSheet:

@@ -11,14 +11,13 @@ class StylizerTraining:
 
     encoder: the checkpoint of the encoder. teacher: a file of VGG16 weights to judge by (empty: the encoder judges
     alone). styles_each: styles in which every content of a batch is painted. picture: px to which the pictures are
-    read. crop, style_crop: px, of photographs and of paintings, 0 for the same; zoom: crops are enlarged at random
-    by 1 to so much, as larger pictures show things. style_bias: styles are taken by this power of how unlike
-    photographs they are; 0 for equally often. palettes: probability that a style is shown in other colours.
-    horizon: pictures over which the learning rate falls to 0, by half a cosine (Loshchilov & Hutter 2017, eq. 5); 0
-    keeps it. code_rate: factor on it for what makes codes. content_weight: of the content loss in the middle of its
-    range, whose ends are `content_range` times less and more. gram_weight, moment_weight, sliced_weight: of the
-    style losses, the last of the pixels too. fine_weight: of the encoder's view beside the teacher's.
-    variation_weight: of smoothness. held_out: pictures of each kind that are shown and never trained on.
+    read. crop: px; zoom: crops are enlarged at random by 1 to so much, as larger pictures show things. style_bias:
+    styles are taken by this power of how unlike photographs they are; 0 for equally often. horizon: pictures over which
+    the learning rate falls to 0, by half a cosine (Loshchilov & Hutter 2017, eq. 5); 0 keeps it. content_weight: of the
+    content loss in the middle of its range, whose ends are `content_range` times less and more. gram_weight,
+    moment_weight, sliced_weight: of the style losses, the last of the pixels too. fine_weight: of the encoder's view
+    beside the teacher's. variation_weight: of smoothness. held_out: pictures of each kind that are shown and never
+    trained on.
     """
 
     encoder: str = ""
@@ -26,13 +25,10 @@ class StylizerTraining:
     styles_each: int = 1
     picture: int = 224
     crop: int = 192
-    style_crop: int = 0
     zoom: float = 2.0
     style_bias: float = 2.0
-    palettes: float = 0.0
     learning_rate: float = 1e-3
     horizon: int = 0
-    code_rate: float = 1.0
     content_weight: float = 0.5
     content_range: float = 4.0
     gram_weight: float = 6.0
@@ -45,14 +41,11 @@ class StylizerTraining:
     def __post_init__(self) -> None:
         bounds.whole("picture", self.picture, 32, 1024)
         bounds.whole("crop", self.crop, 32, self.picture)
-        bounds.whole("style_crop", self.style_crop, 0, self.picture)
-        bounds.real("code_rate", self.code_rate, 0, 100)
         bounds.whole("held_out", self.held_out, 1, 1024)
         bounds.whole("styles_each", self.styles_each, 1, 64)
         bounds.whole("horizon", self.horizon, 0, 10**12)
         bounds.real("zoom", self.zoom, 1, 8)
         bounds.real("style_bias", self.style_bias, 0, 16)
-        bounds.real("palettes", self.palettes, 0, 1)
         bounds.real("learning_rate", self.learning_rate, 1e-8, 1)
         bounds.real("content_range", self.content_range, 1, 100)
         for name in ("content", "gram", "moment", "sliced", "fine", "variation"):

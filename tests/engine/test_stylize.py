@@ -190,6 +190,13 @@ def test_a_refinement_starts_from_the_practised_picture(engine: Engine, store: P
     assert items[-1].result.steps == 2
 
 
+@pytest.mark.parametrize("scale", [0.25, 2.0])
+def test_a_style_practises_at_any_scale_of_its_strokes(engine: Engine, store: Pictures, ask: Ask, scale: float) -> None:
+    request = ask(fast=True, styles=practising(store, 1), style_scale=scale)
+    assert result_of(engine.stylize(request, store)).request == request
+    assert engine.practised(ask(styles=practising(store, 1)), store).styles[0].practice == 0, "each scale has its own"
+
+
 def test_practice_is_bounded_by_the_settings(store: Pictures, ask: Ask, tmp_path: Path, checkpoints: Path) -> None:
     settings = Settings(home=tmp_path / "home", checkpoints=checkpoints, device="cpu", threads=1, max_style_work=10)
     engine = Engine(settings)

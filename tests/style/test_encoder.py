@@ -13,7 +13,6 @@ from studio.style.encoder import (
     VARIANCE_FLOOR,
     EncoderConfig,
     StyleEncoder,
-    correlations_of,
     moments_of,
     pad,
     statistics_of,
@@ -76,16 +75,6 @@ def test_statistics_are_means_and_deviations_of_picture_and_maps_in_turn() -> No
     torch.testing.assert_close(row, torch.tensor([[2.0, 1.0, 5.0, 0.0]]), atol=4e-3, rtol=0)
     assert encoder().statistics(picture(32, 32, 2)).shape == (2, TINY.statistics)
     assert TINY.statistics == 2 * (3 + 4 + 6 + 8 + 8 + 8)
-
-
-def test_correlations_are_pearsons_of_every_pair_of_channels_map_by_map() -> None:
-    rising, falling, bent = [0.0, 1.0, 2.0, 3.0], [3.0, 2.0, 1.0, 0.0], [1.0, 0.0, 0.0, 1.0]
-    three = torch.tensor([rising, falling, bent]).view(1, 3, 2, 2) * 5 + 2  # neither scale nor level matters
-    two = torch.tensor([[0.0, 1.0], [0.0, 1.0]]).view(1, 2, 1, 2)
-    found = correlations_of((three, two))
-    torch.testing.assert_close(found, torch.tensor([[-1.0, 0.0, 0.0, 1.0]]), atol=1e-4, rtol=0)
-    flat = correlations_of((torch.full((1, 3, 4, 4), 7.0),))
-    torch.testing.assert_close(flat, torch.zeros(1, 3))
 
 
 def test_the_deviation_of_a_channel_that_does_not_vary_has_a_finite_gradient() -> None:

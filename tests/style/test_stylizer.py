@@ -218,40 +218,6 @@ def test_a_mask_leaves_the_photo_where_the_code_is_its_own_with_matched_maps_too
     assert (masked[..., 34:] - content[..., 34:]).abs().mean() > 0.05
 
 
-def test_a_code_sees_correlations_only_once_it_has_learned_to() -> None:
-    torch.manual_seed(0)
-    encoder = StyleEncoder(EncoderConfig(widths=WIDTHS)).eval()
-    stylizer = Stylizer(replace(TINY, correlated=3, second=8))
-    style = picture(40, 40)
-    before = stylizer.code((style, *encoder(style)))
-    assert stylizer.second is not None
-    assert torch.equal(before, _as_before(stylizer).code((style, *encoder(style)))), "it begins as the code of before"
-    stylizer.code((style, *encoder(style)))[:, COLOURS:].sum().backward()
-    assert float(stylizer.second[-1].weight.grad.abs().max()) > 0  # type: ignore[union-attr, operator]
-    assert stylizer.config.correlations == 3 + 6 + 6
-
-
-@torch.no_grad()
-def test_two_styles_of_equal_statistics_differ_by_their_correlations() -> None:
-    """A picture whose channels rise together, and one whose second falls: every mean and deviation is the same."""
-    torch.manual_seed(0)
-    stylizer = Stylizer(replace(TINY, correlated=1, second=8)).eval()
-    stylizer.second[-1].weight.normal_()  # type: ignore[index, union-attr, operator]
-    ramp = torch.linspace(-1, 1, 64).view(1, 1, 8, 8)
-    together, apart = torch.cat([ramp, ramp, ramp], dim=1), torch.cat([ramp, -ramp, ramp], dim=1)
-    maps = [torch.zeros(1, width, 4, 4) for width in WIDTHS]
-    codes = [stylizer.code((x, *maps)) for x in (together, apart)]
-    torch.testing.assert_close(codes[0][:, :COLOURS], codes[1][:, :COLOURS])
-    assert (codes[0] - codes[1]).abs().max() > 1e-2
-
-
-def _as_before(stylizer: Stylizer) -> Stylizer:
-    """The same weights without the second network."""
-    plain = Stylizer(replace(stylizer.config, correlated=0))
-    plain.load_state_dict({name: t for name, t in stylizer.state_dict().items() if not name.startswith("second.")})
-    return plain
-
-
 @pytest.mark.parametrize(("height", "width"), [(16, 16), (17, 41), (40, 23)])
 @torch.no_grad()
 def test_matched_maps_go_with_any_size_and_may_be_of_a_smaller_picture(height: int, width: int) -> None:
