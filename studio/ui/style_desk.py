@@ -6,9 +6,11 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from studio.core.errors import InvalidRequest
+from studio.core.progress import Progress
 from studio.engine import Pictures, Styled, StylizeRequest
 from studio.ui.handlers import Handler, Raw, View, read_seed
 
+LIVE_SIZE = 512  # px, of the picture that follows the sliders
 STAGE = "stage"  # the start that means the picture on the stage
 
 
@@ -38,6 +40,11 @@ class Desk:
     def ready(self) -> bool:
         """Whether there is a photo and a style that counts."""
         return self.content is not None and any(style["weight"] for style in chosen(self.palette))
+
+    @property
+    def named(self) -> str:
+        """The styles that count, by name."""
+        return ", ".join(str(style.get("name", "")) for style in chosen(self.palette) if style["weight"])
 
     def request(self, **changes: Any) -> StylizeRequest:
         """The request that the desk means. Raises InvalidRequest, one sentence."""
@@ -83,6 +90,12 @@ def chosen(palette: Raw) -> list[Mapping[str, Any]]:
     styles = palette.get("styles") if isinstance(palette, Mapping) else None
     listed = styles if isinstance(styles, list) else []
     return [style for style in listed if isinstance(style, Mapping) and {"key", "weight"} <= set(style)]
+
+
+def left(progress: Progress[Any]) -> str:
+    """The time left, in words."""
+    seconds = progress.metrics.get("seconds_left")
+    return "" if seconds is None else f", {seconds:.0f} s left"
 
 
 def master_key(name: str) -> str:

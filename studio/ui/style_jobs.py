@@ -13,15 +13,14 @@ from PIL import Image
 from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress, result_of
 from studio.engine import Engine, Pictures, Styled, StylizeRequest, Variants
-from studio.engine.style_requests import MAX_PRACTICE, MAX_STYLES
+from studio.engine.style_requests import MAX_STYLES
 from studio.ui import style_views as views
 from studio.ui.handlers import Raw, View, status
 from studio.ui.outbox import letter, parcel
-from studio.ui.style_desk import STAGE, Desk, chosen, master_key, picture_key
+from studio.ui.style_desk import LIVE_SIZE, STAGE, Desk, chosen, left, master_key, picture_key
+from studio.ui.style_practice import kept, practise
 
 SHEET_SIZE, SHEET_STEPS = 320, 16  # of each picture on the sheet of similarities
-PRACTICE = 60  # steps of practice at a press
-LIVE_SIZE = 512  # px, of the picture that follows the sliders
 MOMENT = 0.15  # seconds between two pictures that are shown while one is refined
 PAUSE = 0.5  # seconds between two states of the wall while it is hung
 DATA = "data:image/png;base64,"
@@ -122,47 +121,23 @@ class StyleJobs:
         if not desk.ready:
             yield {"stage": views.stage(photo, None, "The photo", "no style chosen"), "done": None, "curves": ""}
             return
-        kept = self._kept(desk)  # of a practice that this picture breaks off
-        desk = replace(desk, **kept)
+        learnt = kept(self.engine, desk)  # of a practice that this picture breaks off
+        desk = replace(desk, **learnt)
         asked = desk.request(fast=True, start="instant", size=LIVE_SIZE)
         began, request = time.perf_counter(), self.engine.practised(asked, desk.pictures)
         styled = result_of(self.engine.stylize(request, desk.pictures))
         without = "" if request == asked else "; without its practice, which Practise brings back"
         yield {
-            **kept,
-            "stage": views.stage(styled.image, photo, "Instant", self._styles(desk)),
+            **learnt,
+            "stage": views.stage(styled.image, photo, "Instant", desk.named),
             "done": None,
             "curves": "",
             "status": status(f"Instant, {time.perf_counter() - began:.2f} s{without}"),
         }
 
     def practise(self, desk: Desk) -> Iterator[View]:
-        """The codes of the artist's own style pictures practise; every picture after that is painted by them."""
-        asked = desk.request(fast=True, start="instant", size=LIVE_SIZE)
-        had = self.engine.practised(asked, desk.pictures)
-        if all(style.picture is None for style in asked.styles):
-            raise InvalidRequest("The masterworks have practised already; add a style picture of your own to practise.")
-        goals = [
-            goal(style.practice, done.practice) if style.picture else 0
-            for style, done in zip(asked.styles, had.styles, strict=True)
-        ]
-        if not any(steps > done.practice for steps, done in zip(goals, had.styles, strict=True)):
-            raise InvalidRequest(f"These styles have practised {MAX_PRACTICE} steps, which is as many as they can.")
-        palette = practising(desk.palette, goals)
-        request = replace(desk, palette=palette).request(fast=True, start="instant", size=LIVE_SIZE)
-        photo = desk.pictures[request.content]
-        for progress in self.engine.stylize(request, desk.pictures):
-            styled: Styled | None = progress.result or progress.preview
-            view: View = {"status": status(f"Practising{left(progress)}: step", progress)}
-            if styled is not None:
-                note = self._styles(desk)
-                view |= {"stage": views.stage(styled.image, photo, "Instant", note), "done": None, "curves": ""}
-            if progress.result is not None:
-                view |= {"palette": palette, "status": status(f"Practised {max(goals)} steps")}
-            yield view
-
-    def _styles(self, desk: Desk) -> str:
-        return ", ".join(str(style.get("name", "")) for style in chosen(desk.palette) if style["weight"])
+        """Every picture after this is painted by codes that have practised."""
+        yield from practise(self.engine, desk)
 
     def paint(self, desk: Desk, brush: Raw) -> Iterator[View]:
         """The mask has been painted on."""
@@ -203,7 +178,7 @@ class StyleJobs:
             shown = time.monotonic()
             yield {
                 "done": styled.light(),
-                "stage": views.stage(styled.image, photo, caption(styled), self._styles(desk)),
+                "stage": views.stage(styled.image, photo, caption(styled), desk.named),
                 "curves": views.curves(styled.curves),
                 "status": status(words(progress), progress),
             }
@@ -212,16 +187,7 @@ class StyleJobs:
         """Stop was pressed; what is on the stage stays."""
         steps = desk.done.steps if desk.done is not None else 0
         said = status(f"Stopped after {steps} steps; press Refine to go on" if steps else "Stopped")
-        yield {"status": said, **(self._kept(desk) if desk.ready else {})}
-
-    def _kept(self, desk: Desk) -> View:
-        """The palette with the practice that there has really been, where it is more than it says."""
-        asked = desk.request(start="instant")
-        before = [style.practice for style in asked.styles]
-        most = practising(desk.palette, [MAX_PRACTICE if style.picture else 0 for style in asked.styles])
-        had = self.engine.practised(replace(desk, palette=most).request(start="instant"), desk.pictures)
-        after = [max(steps, style.practice) for steps, style in zip(before, had.styles, strict=True)]
-        return {} if after == before else {"palette": practising(desk.palette, after)}
+        yield {"status": said, **(kept(self.engine, desk) if desk.ready else {})}
 
     def diversify(self, desk: Desk) -> Iterator[View]:
         """The same pair under every similarity, side by side."""
@@ -253,7 +219,7 @@ class StyleJobs:
                     "start": STAGE,
                     "similarity": list(styled.request.similarity),
                     "stage": views.stage(
-                        styled.image, desk.pictures[styled.request.content], caption(styled), self._styles(desk)
+                        styled.image, desk.pictures[styled.request.content], caption(styled), desk.named
                     ),
                     "curves": views.curves(styled.curves),
                     "status": status("Press Refine to go on from this picture"),
@@ -286,16 +252,6 @@ def entry(key: str, name: str, image: Image.Image, weight: float = 1.0, practice
     return {"key": key, "name": name, "source": views.thumb(image), "weight": weight, "practice": practice}
 
 
-def practising(palette: Raw, steps: Sequence[int]) -> dict[str, Any]:
-    """The palette with so many steps of practice for each style."""
-    return {"styles": [{**style, "practice": own} for style, own in zip(chosen(palette), steps, strict=True)]}
-
-
-def goal(asked: int, done: int) -> int:
-    """Steps after the next press: those that were asked for where they are not there yet, else some more."""
-    return asked if done < asked else min(done + PRACTICE, MAX_PRACTICE)
-
-
 def further(done: Styled, request: StylizeRequest) -> bool:
     """Whether a result was made by the same request, but for the number of steps."""
     return done.state is not None and done.request.model_copy(update={"steps": request.steps}) == request
@@ -318,12 +274,6 @@ def words(progress: Progress[Styled]) -> str:
     if progress.note:
         return f"{progress.note}{left(progress)}: step"
     return f"Refining{left(progress)}: step"
-
-
-def left(progress: Progress[Any]) -> str:
-    """The time left, in words."""
-    seconds = progress.metrics.get("seconds_left")
-    return "" if seconds is None else f", {seconds:.0f} s left"
 
 
 def painted(data: Raw) -> bytes:
