@@ -14,15 +14,31 @@ import io
 import statistics
 import time
 import zipfile
-from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from studio import Engine, StylizeRequest, result_of
 from studio.core.images import tile
+from studio.engine import Pictures
 
 CELL = 176  # px, of a sheet
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """References of contents and styles by name, and the pictures that they name."""
+
+    pictures: Pictures
+    contents: dict[str, str]
+    styles: dict[str, str]
+
+    @classmethod
+    def of(cls, archive: zipfile.ZipFile, pictures: Pictures) -> "Pairs":
+        """All of an archive's."""
+        parts = ({n: pictures.add(x) for n, x in members(archive, kind).items()} for kind in ("content", "style"))
+        return cls(pictures, *parts)
 
 
 def members(archive: zipfile.ZipFile, folder: str) -> dict[str, Image.Image]:
@@ -32,23 +48,22 @@ def members(archive: zipfile.ZipFile, folder: str) -> dict[str, Image.Image]:
     return {PurePosixPath(name).stem: Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in top}
 
 
-def paint(pairs: zipfile.ZipFile, out: Path, size: int, practice: int, changes: dict[str, object]) -> Iterator[float]:
-    """Write the pictures of one way of painting; yields the seconds of each, a style's practice in its first."""
-    engine = Engine()
-    pictures = engine.pictures()
-    contents, styles = ({n: pictures.add(x) for n, x in members(pairs, kind).items()} for kind in ("content", "style"))
+def paint(engine: Engine, pairs: Pairs, out: Path, size: int, practice: int, changes: dict[str, object]) -> list[float]:
+    """Write the pictures of one way of painting; the seconds of each, a style's practice in its first."""
+    taken = []
     out.mkdir(parents=True, exist_ok=True)
-    for content, photo in contents.items():
-        for style, painting in styles.items():
+    for content, photo in pairs.contents.items():
+        for style, painting in pairs.styles.items():
             path = out / f"{content}__{style}.png"
             if path.exists():
                 continue
             styled = {"picture": painting, "practice": practice}
             request = StylizeRequest(content=photo, styles=[styled], size=size, **changes)
             began = time.perf_counter()
-            result = result_of(engine.stylize(request, pictures))
-            yield time.perf_counter() - began
+            result = result_of(engine.stylize(request, pairs.pictures))
+            taken.append(time.perf_counter() - began)
             result.save(path, keep_recipe=False)
+    return taken
 
 
 def sheet(pairs: zipfile.ZipFile, ways: list[Path]) -> Image.Image:
@@ -88,8 +103,10 @@ def main() -> None:
     if given.practice:
         ways = {f"{name}-practised-{given.practice}": changes for name, changes in ways.items()}
     with zipfile.ZipFile(given.pairs) as pairs:
+        engine = Engine()
+        every = Pairs.of(pairs, engine.pictures())
         for name, changes in ways.items():
-            seconds = list(paint(pairs, given.out / name, given.size, given.practice, changes))
+            seconds = paint(engine, every, given.out / name, given.size, given.practice, changes)
             told = f", {statistics.median(seconds):.2f} s each (median)" if seconds else ""
             print(f"{name}: {len(seconds)} pictures{told}", flush=True)
         if given.sheet is not None:
