@@ -58,20 +58,21 @@ class Reader:
     def course(self, name: str, image: Image.Image, scale: float = 1.0) -> Course:
         """The practice on a picture's code, as far as it has come; begun where there is none."""
         key = _key(name, image, scale)
-        course = self._courses.pop(key, None)
+        course = self._courses.get(key)
         if course is None:
             size = (round(key[1] / RELATIVE), round(key[2] / RELATIVE))
             work = to_tensor(opaque(image).resize(size, Image.Resampling.LANCZOS))[None].to(self.precision.device)
             stylizer, views = trainable(self.stylizer), perceived(self.encoder)
             code = self.style(name, image, scale)
             course = Course(stylizer, self.encoder, views, neutral_contents, code, work, self.precision.chosen)
-        self._courses[key] = course
+            self._courses[key] = course
+        self._courses.move_to_end(key)
         while len(self._courses) > COURSES:
             self._courses.popitem(last=False)
         return course
 
     def practised(self, name: str, image: Image.Image, scale: float = 1.0) -> int:
-        """Steps of practice on a picture's code that are done."""
+        """Steps of practice on a picture's code that are done. Asked from any thread, beside a practice."""
         course = self._courses.get(_key(name, image, scale))
         return 0 if course is None else course.steps
 

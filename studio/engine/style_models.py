@@ -133,6 +133,10 @@ class StyleShelf:
         if encoder == "vgg19":
             yield from vgg19.fetch()
 
+    def loaded(self, encoder: str) -> StyleModels | None:
+        """The models, where they are loaded already."""
+        return self._loaded.get((encoder, *self.hashes().values()))
+
     def load(self, encoder: str) -> StyleModels:
         """The models, loaded at the first call and again where a file has changed."""
         hashes = self.hashes()

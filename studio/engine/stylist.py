@@ -124,9 +124,8 @@ class Stylist:
         return Styled(image, request, style_recipes.recipe(request, models.hashes, 0))
 
     def practised(self, request: StylizeRequest, pictures: Mapping[str, Image.Image]) -> StylizeRequest:
-        """As Engine.practised."""
-        models: StyleModels = self._step(self.shelf.load, "builtin")
-        return _had(models, request, pictures)
+        """As Engine.practised; it waits for no turn."""
+        return _had(self.shelf.loaded("builtin"), request, pictures)
 
     def _models(self, request: StylizeRequest) -> Generator[Progress[Any], None, StyleModels]:
         """The models that a request needs; what must be fetched first is told as it comes."""
@@ -249,14 +248,14 @@ def configuration(request: StylizeRequest) -> RefineConfig:
     )
 
 
-def _had(models: StyleModels, request: StylizeRequest, pictures: Mapping[str, Image.Image]) -> StylizeRequest:
+def _had(models: StyleModels | None, request: StylizeRequest, pictures: Mapping[str, Image.Image]) -> StylizeRequest:
     """A request with no more practice than its styles have had."""
 
     def known(style: Style) -> Style:
         if style.picture is None:
             return style
         image = wanted(pictures, style.picture, "style")
-        done = models.reader.practised(style.picture, image, request.style_scale)
+        done = 0 if models is None else models.reader.practised(style.picture, image, request.style_scale)
         return style.model_copy(update={"practice": min(style.practice, done)})
 
     return request.model_copy(update={"styles": tuple(map(known, request.styles))})
