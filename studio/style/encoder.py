@@ -81,10 +81,6 @@ class StyleEncoder(nn.Module):
             maps.append(x)
         return tuple(maps)
 
-    def statistics(self, x: Tensor) -> Tensor:
-        """What a style code is made from. x: (B,3,H,W) in [-1,1] → (B,S), see `statistics_of`."""
-        return statistics_of((x, *self(x)))
-
 
 class Perception(nn.Module):
     """An encoder's maps under its metric. Same shapes."""

@@ -73,7 +73,8 @@ def test_statistics_are_means_and_deviations_of_picture_and_maps_in_turn() -> No
     flat = torch.tensor([[[[5.0, 5.0]]]])  # mean 5, deviation 0
     row = statistics_of((picture_map, flat))
     torch.testing.assert_close(row, torch.tensor([[2.0, 1.0, 5.0, 0.0]]), atol=4e-3, rtol=0)
-    assert encoder().statistics(picture(32, 32, 2)).shape == (2, TINY.statistics)
+    x = picture(32, 32, 2)
+    assert statistics_of((x, *encoder()(x))).shape == (2, TINY.statistics)
     assert TINY.statistics == 2 * (3 + 4 + 6 + 8 + 8 + 8)
 
 
