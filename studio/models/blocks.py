@@ -42,6 +42,9 @@ class UpConv3x3(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         kernel = self.kernel() if self._kernel is None else self._kernel
+        if torch.is_grad_enabled() and self.bias.requires_grad:
+            y = F.conv_transpose2d(x, kernel, stride=2, padding=1)
+            return y + self.bias.to(y.dtype)[:, None, None]  # whose gradient a CPU's transposed convolution is slow at
         return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
 
 

