@@ -40,6 +40,7 @@ def sample(
     truncation: Truncation = 0.8,
     classes: Classes = "",
     adaptation: Adaptation = 1.0,
+    size: Annotated[int | None, typer.Option(help="Side of the pictures in pixels; by default the model's.")] = None,
     out: Annotated[Path | None, typer.Option(help="The folder for the PNGs; by default STUDIO_OUTPUTS.")] = None,
     recipe: KeepRecipe = None,
     as_json: Annotated[bool, Json] = False,
@@ -54,6 +55,7 @@ def sample(
         truncation=truncation,
         adaptation=adaptation,
         classes=parse.weights(classes),
+        size=size,
     )
     engine = Engine()
     folder = out if out is not None else engine.settings.outputs

@@ -17,6 +17,7 @@ from studio.engine.adapters import Adapters
 from studio.engine.adapting import Adapting
 from studio.engine.compass import Compass, Score, log_odds
 from studio.engine.device import Precision, Workers
+from studio.engine.enlarger import Enlarger
 from studio.engine.held import is_reference
 from studio.engine.inverter import Inverted, Inverter, InvertRequest
 from studio.engine.library import Library
@@ -53,7 +54,8 @@ class Engine:
         self._adapting = Adapting(self._library, self._adapters, lambda: self.hardware[1], whole)
         self._stylist = Stylist(self.settings, StyleShelf(self._library, self._machine.style_precision), whole)
         self._compass = Compass(self.settings, self._library, self._machine.step)
-        self._sampling = Sampling(self.settings, self._library, self._machine, self._compass)
+        self._enlarger = Enlarger(self._library)
+        self._sampling = Sampling(self.settings, self._library, self._machine, self._compass, self._enlarger)
         self._inverter = Inverter(self._library, self._machine.step, self.sample)
         self._critics = critic.Critics(self._library)
 
@@ -90,14 +92,16 @@ class Engine:
         truncation: float = 0.8,
         classes: Mapping[str, float] | None = None,
         adaptation: float = 1.0,
+        size: int | None = None,
     ) -> Sample:
-        """One picture, from a seed or a lineage."""
+        """One picture, from a seed or a lineage. size: side in px, None for the model's."""
         request = SampleRequest(
             model=model,
             pictures=(as_picture(picture),),
             truncation=truncation,
             classes=classes or {},
             adaptation=adaptation,
+            size=size,
         )
         return result_of(self.sample(request))[0]
 
@@ -198,6 +202,11 @@ class Engine:
         return self._machine.single(lambda: job(self._critics.load(self._machine.device()), *values))
 
     @property
+    def can_enlarge(self) -> bool:
+        """Whether pictures are enlarged by the upscaler; without its file they are by Lanczos."""
+        return self._enlarger.sha256 is not None
+
+    @property
     def can_stylize(self) -> bool:
         """Whether the models of style transfer are there."""
         return self._stylist.shelf.complete
@@ -266,4 +275,4 @@ class Engine:
         if recipe.get("verb") == "stylize":
             return self._stylist.restore(recipe)
         with_held = [self.info(model) for model in held if is_reference(model) and model in self._library.held]
-        return recipes.restore(recipe, [*self.models(), *with_held])
+        return recipes.restore(recipe, [*self.models(), *with_held], self._enlarger.sha256)

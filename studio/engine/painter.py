@@ -25,7 +25,7 @@ class Painter:
         self.classes = classes
         self.model = _ready(model, self.device)
         precision.probe(self.model)
-        self._precision = precision
+        self.precision = precision
         self._brush = Brush(self.model, precision)
         self.bytes = _bytes(self.model) + self._brush.bytes
         self.owner = Owner(self.model, classes)

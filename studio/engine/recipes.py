@@ -16,13 +16,19 @@ REQUESTS: Mapping[str, type[SampleRequest] | type[ClassesRequest]] = {
 }
 KEYS = ("atelier", "verb", "model", "sha256", "request", "picture")
 BASE = "base"  # of an adapter's pictures alone
+UPSCALER = "upscaler"  # of enlarged pictures alone
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 
 
 def recipes(
-    request: SampleRequest | ClassesRequest, name: str, sha256: str, base: str | None = None
+    request: SampleRequest | ClassesRequest,
+    name: str,
+    sha256: str,
+    base: str | None = None,
+    upscaler: str | None = None,
 ) -> Callable[[Picture], dict[str, Any]]:
-    """A function from a picture of the request to its recipe. base: sha256 of an adapter's base.
+    """A function from a picture of the request to its recipe. base: sha256 of an adapter's base; upscaler: of what
+    enlarges.
 
     The recipe names the model, never its path. Of a request that lists pictures it keeps the one alone.
     """
@@ -34,14 +40,18 @@ def recipes(
         lineage = picture.model_dump(mode="json")
         settings = {**plain, "pictures": [lineage]} if listed else plain
         values = (studio.__version__, verb, name, sha256, settings, lineage)
-        return {**dict(zip(KEYS, values, strict=True)), **({} if base is None else {BASE: base})}
+        further = {BASE: base, UPSCALER: upscaler}
+        return {
+            **dict(zip(KEYS, values, strict=True)),
+            **{key: value for key, value in further.items() if value is not None},
+        }
 
     return recipe
 
 
-def restore(recipe: Mapping[str, Any], models: Iterable[ModelInfo]) -> Restored:
+def restore(recipe: Mapping[str, Any], models: Iterable[ModelInfo], upscaler: str | None = None) -> Restored:
     """What an untrusted recipe asks for, with a model of ours: the one of the same content, else of the same name.
-    A held adapter is found by its content alone.
+    A held adapter is found by its content alone. upscaler: sha256 of ours.
 
     Raises InvalidRequest, one sentence, for what is no recipe of ours, UnknownName where no model fits.
     """
@@ -58,6 +68,8 @@ def restore(recipe: Mapping[str, Any], models: Iterable[ModelInfo]) -> Restored:
     if not isinstance(recipe["request"], Mapping) or not all(isinstance(key, str) for key in recipe["request"]):
         raise InvalidRequest("The recipe holds no request; choose the settings by hand.")
     model, notice = _find(name, sha256, base, models)
+    if notice is None and recipe.get(UPSCALER, upscaler) != upscaler:
+        notice = "The upscaler has changed since this picture was made, so its finest detail may differ."
     request = REQUESTS[verb](**{**recipe["request"], "model": model})
     return Restored(request=request, picture=as_picture(recipe["picture"]), notice=notice)
 

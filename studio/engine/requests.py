@@ -46,6 +46,7 @@ ModelName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length
 ClassName: TypeAlias = Annotated[str, StringConstraints(min_length=1, max_length=80)]
 Classes: TypeAlias = Annotated[Mapping[ClassName, Weight], Field(max_length=MAX_CLASSES)]
 Group: TypeAlias = Literal["coarse", "middle", "fine"]
+Size: TypeAlias = Annotated[int, BeforeValidator(whole(16, 4096))]
 
 
 def _base64(code: str) -> str:
@@ -247,12 +248,19 @@ class _Request(Strict):
 
 
 class SampleRequest(_Request):
-    """Pictures of the seeds seed … seed + count − 1, or the given pictures (then seed and count are not used)."""
+    """Pictures of the seeds seed … seed + count − 1, or the given pictures (then seed and count are not used).
+
+    size: side in px to which they are enlarged or reduced (None: the model's)."""
 
     seed: Seed = 0
     count: Count = 16
     classes: Classes = {}
     pictures: Pictures | None = None
+    size: Size | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_own_size(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if name != "size" or value is not None}
 
     @model_validator(mode="after")
     def _seeds_exist(self) -> Self:
@@ -275,7 +283,7 @@ class WalkRequest(_Request):
     classes: Classes = {}
     space: Literal["w", "z"] = "w"
     format: Literal["mp4", "gif"] = "mp4"
-    size: Annotated[int, BeforeValidator(whole(16, 4096))] | None = None
+    size: Size | None = None
     loop: bool = True
 
     @model_validator(mode="after")

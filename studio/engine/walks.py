@@ -3,9 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from studio.core.video import Frame
@@ -22,14 +20,13 @@ class Route:
     """Frames as styles, or as noise with the weights of classes. w: (F,L,W), z: (F,Z), weights: (F,K), or None."""
 
     psi: float
-    size: int | None
     w: Tensor | None = None
     z: Tensor | None = None
     weights: Tensor | None = None
 
     def frames(self, painter: Painter, indices: Sequence[int]) -> list[Frame]:
-        """Paint some frames, enlarged or reduced (Lanczos) where a size is asked for. → (S,S,3) each."""
-        return [_resized(frame, self.size) for frame in painter.paint([self._style(painter, i) for i in indices])]
+        """Paint some frames. → (R,R,3) each."""
+        return painter.paint([self._style(painter, i) for i in indices])
 
     def _style(self, painter: Painter, index: int) -> Tensor:
         here = slice(index, index + 1)
@@ -41,19 +38,13 @@ class Route:
 
 def plan(painter: Painter, workers: Workers, keys: Sequence[Picture], request: WalkRequest) -> Route:
     """The way through settled keys: a spline through their styles in w, or arcs between their noise in z."""
-    psi, size = request.truncation, request.size
+    psi = request.truncation
     if request.space == "w":
         styles = torch.cat(levelled(workers.map(lambda key: painter.style(key, psi), keys)))
-        return Route(psi, size, w=path(styles, request.frames, "spline", request.loop))
+        return Route(psi, w=path(styles, request.frames, "spline", request.loop))
     origins = [origin(key, painter.model.latent_dim, painter.classes) for key in keys]
     z = torch.cat([noise for noise, _ in origins])
     weights = [row for _, row in origins if row is not None]
     route = schedule(z, request.frames, "slerp", request.loop)
     shares = follow(torch.cat(weights), route, "lerp") if weights else None
-    return Route(psi, size, z=follow(z, route, "slerp"), weights=shares)
-
-
-def _resized(frame: Frame, size: int | None) -> Frame:
-    if size is None or size == frame.shape[0]:
-        return frame
-    return np.asarray(Image.fromarray(frame).resize((size, size), Image.Resampling.LANCZOS))
+    return Route(psi, z=follow(z, route, "slerp"), weights=shares)

@@ -5,4 +5,5 @@ from studio.models import classifier as classifier
 from studio.models import dcgan as dcgan
 from studio.models import gan as gan
 from studio.models import learner as learner
+from studio.models import upscaler as upscaler
 from studio.models import vae as vae

@@ -8,4 +8,5 @@ from studio.training import gan as gan
 from studio.training import meta as meta
 from studio.training import sets as sets
 from studio.training import stylizer as stylizer
+from studio.training import upscaler as upscaler
 from studio.training import vae as vae

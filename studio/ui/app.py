@@ -19,6 +19,7 @@ from studio.ui.classes_jobs import ClassesJobs
 from studio.ui.explore_jobs import ExploreJobs
 from studio.ui.film import FilmJobs
 from studio.ui.handlers import Parts, Turns, connect
+from studio.ui.large import afterwards
 from studio.ui.opening import CLASSES, EXPLORE, OpeningJobs
 from studio.ui.style_desk import at_desk
 from studio.ui.style_jobs import StyleJobs
@@ -41,9 +42,9 @@ def build(engine: Engine, settings: Settings) -> gr.Blocks:
             gr.Tabs(selected=EXPLORE, elem_classes="rooms") as parts["tabs"],
         ):
             with gr.Tab("Explore", id=EXPLORE) as parts["explore_tab"]:
-                parts |= explore.layout(settings)
+                parts |= explore.layout(engine)
             with gr.Tab("Classes", id=CLASSES, render_children=True) as parts["class_tab"]:
-                parts |= classes.layout(settings)
+                parts |= classes.layout(engine)
             with gr.Tab("Style", id=STYLE, render_children=True) as parts["style_tab"]:
                 parts |= style.layout(engine, settings)
             with gr.Tab("Adapt", id=ADAPT, render_children=True) as parts["adapt_tab"]:
@@ -92,7 +93,7 @@ ABOUT = (
 PAINTED_STRIP = f"{explore.PAINTED} strip strip_view"
 EXPLORED = "tabs kind seed lock truncation adaptation"
 RESTORED = (
-    f"model {ABOUT} tables tabs lock count truncation {PAINTED_STRIP} "
+    f"model {ABOUT} tables tabs lock count truncation side {PAINTED_STRIP} "
     "class_lock class_count class_truncation class_seed class_stage class_status "
     f"{style.RESTORED}"
 )
@@ -111,18 +112,27 @@ def _wire(page: gr.Blocks, parts: Parts, engine: Engine) -> None:
     long += lab.wire(parts, engine, opening, ABOUT)
     for trigger in (page.load, parts["look"].click):
         looked = connect(trigger, opening.look, parts, f"model broken empty {ABOUT}")
-        long.append(connect(looked.success, seeing.first, parts, explore.PAINTED, **explore.WALL))
+        first = connect(looked.success, seeing.first, parts, explore.PAINTED, **explore.WALL)
+        afterwards(first, seeing.large, parts)
+        long.append(first)
     chosen = connect(parts["model"].input, opening.choose, parts, f"{ABOUT} tables {PAINTED_STRIP}", **explore.WALL)
     mixture = connect(parts["class_explore_button"].click, opening.explore_mixture, parts, EXPLORED)
-    long += [
-        *leaving,
-        connect(mixed.success, mixing.enter, parts, classes.HANG, **classes.GRID),
+    restored = connect(parts["dropped"].upload, at_desk(opening.restore, "style_"), parts, RESTORED, **explore.WALL)
+    walls = [
         chosen,
-        connect(chosen.success, mixing.follow, parts, classes.HANG, **classes.GRID),
         connect(mixture.success, seeing.repaint, parts, explore.PAINTED, **explore.WALL),
-        connect(parts["class_tab"].select, mixing.enter, parts, classes.HANG, **classes.GRID),
-        connect(parts["dropped"].upload, at_desk(opening.restore, "style_"), parts, RESTORED, **explore.WALL),
+        restored,
     ]
+    grids = [
+        connect(mixed.success, mixing.enter, parts, classes.HANG, **classes.GRID),
+        connect(chosen.success, mixing.follow, parts, classes.HANG, **classes.GRID),
+        connect(parts["class_tab"].select, mixing.enter, parts, classes.HANG, **classes.GRID),
+    ]
+    for dependency in walls:
+        afterwards(dependency, seeing.large, parts)
+    for dependency in (*grids, restored):
+        afterwards(dependency, mixing.large, parts, classes.PREFIX)
+    long += [*leaving, *walls, *grids]
     rooms = {"explore_tab": EXPLORE, "class_tab": CLASSES, "style_tab": STYLE, "adapt_tab": ADAPT, "lab_tab": lab.LAB}
     for tab, room in rooms.items():
         connect(parts[tab].select, opening.entering(room), parts, "room")

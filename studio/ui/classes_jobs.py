@@ -9,6 +9,7 @@ from studio.core.progress import result_of
 from studio.engine import ClassesRequest, Engine, Picture, Sample, SampleRequest, Seeded
 from studio.ui import pictures
 from studio.ui.handlers import Raw, View, read_seed, roll, status
+from studio.ui.large import enlarge
 from studio.ui.outbox import letter
 from studio.ui.pictures import Card
 from studio.ui.shelf import mixture_of, mixture_weights
@@ -30,13 +31,28 @@ class ClassesJobs:
             "status": status(),
         }
 
-    def mixed(self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw, adaptation: Raw) -> Sample:
+    def large(self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw, adaptation: Raw) -> Iterator[View]:
+        """When nothing moves: the picture of the mixture, enlarged."""
+        if model and mixture_weights(mixture):
+            yield from enlarge(
+                self.engine, model, lambda size: self.mixed(model, seed, mixture, truncation, adaptation, size)
+            )
+
+    def mixed(
+        self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw, adaptation: Raw, size: int | None = None
+    ) -> Sample:
         """The picture of the mixture."""
         weights = mixture_weights(mixture)
         if not weights:
             raise InvalidRequest("The mixture is empty; raise at least one class.")
         request = SampleRequest(
-            model=model, seed=read_seed(seed), count=1, truncation=truncation, adaptation=adaptation, classes=weights
+            model=model,
+            seed=read_seed(seed),
+            count=1,
+            truncation=truncation,
+            adaptation=adaptation,
+            classes=weights,
+            size=size,
         )
         return result_of(self.engine.sample(request))[0]
 
@@ -127,10 +143,10 @@ class ClassesJobs:
         yield {"seed": str(picture.seed), "mixture": mixture, "stage": pictures.stage(card), "lock": True}
 
     def download(
-        self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw, adaptation: Raw, keep_recipe: bool
+        self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw, adaptation: Raw, side: Raw, keep_recipe: bool
     ) -> Iterator[View]:
         """The picture of the mixture as PNG."""
-        sample = self.mixed(model, seed, mixture, truncation, adaptation)
+        sample = self.mixed(model, seed, mixture, truncation, adaptation, side or None)
         name = f"{sample.recipe['model']} {pictures.caption(sample.picture)} {pictures.blend(sample.picture)}.png"
         yield {
             "outbox": letter(name, sample.image, sample.recipe if keep_recipe else None),

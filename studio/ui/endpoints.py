@@ -27,6 +27,7 @@ SCHEMAS: Mapping[str, dict[str, Any]] = {
     "count": {"type": "integer"},
     "truncation": {"type": "number"},
     "adaptation": {"type": "number"},
+    "size": {"type": ["integer", "null"], "description": "Side in pixels; null for what the model paints."},
     "classes": {"description": 'Weights as {"landscape": 0.7, "seascape": 0.3} or as "landscape=0.7,seascape=0.3".'},
     "rows": {"description": 'Names as ["landscape", "seascape"] or as "landscape,seascape"; none for all.'},
     "seeds": {"description": 'Seeds as [1, 2, 3] or as "1,2,3".'},
@@ -97,11 +98,23 @@ def _models(engine: Engine) -> Callable[[], Iterator[list[dict[str, Any]]]]:
 
 def _sample(engine: Engine) -> Callable[..., Iterator[list[str]]]:
     def sample(
-        model: Raw, seed: Raw = 0, count: Raw = 16, truncation: Raw = 0.8, classes: Raw = "", adaptation: Raw = 1.0
+        model: Raw,
+        seed: Raw = 0,
+        count: Raw = 16,
+        truncation: Raw = 0.8,
+        classes: Raw = "",
+        adaptation: Raw = 1.0,
+        size: Raw = None,
     ) -> Iterator[list[str]]:
         """Pictures of the seeds seed … seed + count − 1 as PNG files that carry their recipe, more with each step."""
         request = SampleRequest(
-            model=model, seed=seed, count=count, truncation=truncation, adaptation=adaptation, classes=_weights(classes)
+            model=model,
+            seed=seed,
+            count=count,
+            truncation=truncation,
+            adaptation=adaptation,
+            classes=_weights(classes),
+            size=size,
         )
         folder, files = _folder(), list[str]()
         for progress in engine.sample(request):
@@ -126,6 +139,7 @@ def _walk(engine: Engine) -> Callable[..., Iterator[str | None]]:
         format: Raw = "mp4",  # noqa: A002 - the request's own name for it
         loop: Raw = True,
         adaptation: Raw = 1.0,
+        size: Raw = None,
     ) -> Iterator[str | None]:
         """A film through the pictures of the seeds. Nothing comes while it is made, the file at the end."""
         request = WalkRequest(
@@ -139,6 +153,7 @@ def _walk(engine: Engine) -> Callable[..., Iterator[str | None]]:
             space=space,
             format=format,
             loop=loop,
+            size=size,
         )
         for progress in engine.walk(request, _folder() / f"walk.{request.format}"):
             yield None if progress.result is None else str(progress.result)

@@ -4,22 +4,26 @@ from typing import Any
 
 import gradio as gr
 
+from studio.engine import Engine
 from studio.settings import Settings
 from studio.ui import film, pictures, shelf, strip
 from studio.ui.assets import script
 from studio.ui.explore_jobs import ExploreJobs
 from studio.ui.film import FilmJobs
 from studio.ui.handlers import FILM, LIVE, WORK, Parts, connect, status
+from studio.ui.large import afterwards, size_choice
 
 SHOW = "current stage recent recent_view radius groups"
 HANG = "wall wall_view status"
 PAINTED = f"seed {HANG} {SHOW}"
 EACH: dict[str, Any] = {"trigger_mode": "multiple"}
+STAGED: dict[str, Any] = {**EACH, "place": "stage"}
 WALL: dict[str, Any] = {**WORK, "place": "wall"}
 
 
-def layout(settings: Settings) -> dict[str, Any]:
+def layout(engine: Engine) -> dict[str, Any]:
     """The components of the tab, by name."""
+    settings = engine.settings
     parts: dict[str, Any] = {
         "wall": gr.State(()),
         "current": gr.State(None),
@@ -33,7 +37,7 @@ def layout(settings: Settings) -> dict[str, Any]:
         with gr.Column(elem_classes="middle", min_width=320):
             parts["wall_view"] = picture_box("wall-box")
         with gr.Column(elem_classes="easel", min_width=320):
-            parts |= _easel(settings)
+            parts |= _easel(engine)
     with gr.Column(elem_classes="walk"):
         parts |= _walk(settings)
     return parts
@@ -118,7 +122,7 @@ def _rail(settings: Settings) -> dict[str, Any]:
     return parts
 
 
-def _easel(settings: Settings) -> dict[str, Any]:
+def _easel(engine: Engine) -> dict[str, Any]:
     parts: dict[str, Any] = {"stage": gr.HTML(elem_classes="stage-box", apply_default_css=False)}
     with gr.Row(elem_classes="actions"):
         parts["gather_button"] = gr.Button("+ Walk", size="sm", min_width=70)
@@ -127,8 +131,9 @@ def _easel(settings: Settings) -> dict[str, Any]:
         parts |= to_style_buttons()
         parts["to_critic_button"] = gr.Button("What is it?", size="sm", min_width=80)
         parts["keep_recipe"] = gr.Checkbox(
-            settings.keep_recipe, label="with recipe", container=False, min_width=90, elem_classes="keep-recipe"
+            engine.settings.keep_recipe, label="with recipe", container=False, min_width=90, elem_classes="keep-recipe"
         )
+        parts["side"] = size_choice(engine)
     with gr.Row(elem_classes="tool"):
         parts["radius"] = gr.Slider(
             0,
@@ -176,30 +181,36 @@ def wire(parts: Parts, jobs: ExploreJobs, films: FilmJobs) -> list[Any]:
     """Connect the tab's events. → the jobs that Stop and Esc end."""
     settled = connect(parts["hand"].settle, jobs.settle, parts, f"{HANG} {SHOW} strip strip_view", **WALL)
     repaints = (parts["hand"].repaint, parts["seed"].submit, parts["kind"].input)
-    long = [
+    walls = [
         settled,
         connect(parts["paint_button"].click, jobs.paint, parts, PAINTED, **WALL),
         connect(parts["dice_button"].click, jobs.dice, parts, PAINTED, **WALL),
         *(connect(trigger, jobs.repaint, parts, PAINTED, **WALL) for trigger in repaints),
+    ]
+    long = [
+        *walls,
         connect(parts["vary_button"].click, jobs.vary, parts, HANG, **WALL),
         connect(parts["walk_button"].click, films.through_pictures, parts, film.SHOW, **FILM),
     ]
     for name in ("truncation", "adaptation", "radius", "groups"):
-        connect(parts[name].input, jobs.live, parts, "stage", cancels=[settled], **LIVE)
-    _clicks(parts, jobs)
+        connect(parts[name].input, jobs.live, parts, "stage", cancels=[settled], place="stage", **LIVE)
+    for dependency in (*walls, *_clicks(parts, jobs)):
+        afterwards(dependency, jobs.large, parts)
     return long
 
 
-def _clicks(parts: Parts, jobs: ExploreJobs) -> None:
-    for view in ("wall_view", "recent_view", "strip_view"):
-        connect(parts[view].pick, jobs.pick, parts, SHOW, **EACH)
+def _clicks(parts: Parts, jobs: ExploreJobs) -> list[Any]:
+    """→ those that put a picture on the stage."""
+    views = ("wall_view", "recent_view", "strip_view")
+    shown = [connect(parts[view].pick, jobs.pick, parts, SHOW, **STAGED) for view in views]
+    shown.append(connect(parts["mix_button"].click, jobs.mix, parts, f"status {SHOW}", **STAGED))
     connect(parts["wall_view"].gather, jobs.gather, parts, "strip strip_view", **EACH)
     connect(parts["gather_button"].click, jobs.gather_current, parts, "strip strip_view", **EACH)
     connect(parts["wall_view"].second, jobs.choose_second, parts, "partner partner_view", **EACH)
     connect(parts["partner_view"].hold, jobs.hold, parts, "partner partner_view", **EACH)
-    connect(parts["mix_button"].click, jobs.mix, parts, f"status {SHOW}", **EACH)
     connect(parts["download_button"].click, jobs.download, parts, "outbox status")
     connect(parts["sheet_button"].click, jobs.download_wall, parts, "outbox status")
     for name, places in (("earlier", -1), ("later", 1), ("discard", 0)):
         connect(getattr(parts["strip_view"], name), strip.moving(places), parts, "strip strip_view", **EACH)
     connect(parts["clear_button"].click, strip.clear, parts, "strip strip_view")
+    return shown

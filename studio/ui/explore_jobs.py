@@ -10,6 +10,7 @@ from studio.core.progress import result_of
 from studio.engine import Engine, Mix, Picture, Sample, SampleRequest, Variation
 from studio.ui import pictures
 from studio.ui.handlers import Raw, View, read_seed, roll, status
+from studio.ui.large import enlarge
 from studio.ui.outbox import letter
 from studio.ui.pictures import Card
 from studio.ui.shelf import chosen_weights
@@ -139,8 +140,17 @@ class ExploreJobs:
     def card(self, model: Raw, picture: Picture, truncation: Raw, adaptation: Raw) -> Card:
         return Card.of(self._sample(model, picture, truncation, adaptation))
 
-    def _sample(self, model: Raw, picture: Picture, truncation: Raw, adaptation: Raw) -> Sample:
-        return self.engine.render(model, picture, truncation=truncation, adaptation=adaptation)
+    def _sample(
+        self, model: Raw, picture: Picture, truncation: Raw, adaptation: Raw, size: int | None = None
+    ) -> Sample:
+        return self.engine.render(model, picture, truncation=truncation, adaptation=adaptation, size=size)
+
+    def large(self, model: Raw, current: Picture | None, truncation: Raw, adaptation: Raw) -> Iterator[View]:
+        """When nothing moves: the current picture, enlarged."""
+        if current is not None:
+            yield from enlarge(
+                self.engine, model, lambda size: self._sample(model, current, truncation, adaptation, size)
+            )
 
     def live(
         self, model: Raw, current: Picture | None, truncation: Raw, adaptation: Raw, radius: Raw, groups: Raw
@@ -269,10 +279,11 @@ class ExploreJobs:
         adaptation: Raw,
         kind: Raw,
         mixture: Raw,
+        side: Raw,
         keep_recipe: bool,
     ) -> Iterator[View]:
         """The current picture as PNG. Its recipe holds the settings of the page and the picture's own lineage."""
-        sample = self._sample(model, there(current), truncation, adaptation)
+        sample = self._sample(model, there(current), truncation, adaptation, side or None)
         request = SampleRequest(
             model=sample.recipe["model"],
             seed=read_seed(seed),
@@ -280,6 +291,7 @@ class ExploreJobs:
             truncation=truncation,
             adaptation=adaptation,
             classes=chosen_weights(kind, mixture),
+            size=side or None,
         )
         recipe = {**sample.recipe, "request": request.to_json()} if keep_recipe else None
         name = f"{sample.recipe['model']} {pictures.caption(sample.picture)}.png"

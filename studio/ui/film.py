@@ -17,6 +17,7 @@ from studio.engine import Engine, Seeded, WalkRequest
 from studio.settings import Settings
 from studio.ui import pictures
 from studio.ui.handlers import Raw, View, read_seed, status
+from studio.ui.large import sizes
 from studio.ui.pictures import Card
 
 MOMENT = 0.08  # seconds between two frames that are shown while a film is made
@@ -26,13 +27,12 @@ SPACES = {"Smooth": "w", "Arcs": "z"}
 
 def settings_row(settings: Settings) -> dict[str, Any]:
     """The controls of a film. → parts by name."""
-    sizes = [("As painted", 0)] + [(f"{side} px", side) for side in (256, 512, 1024) if side <= settings.max_size]
     with gr.Row(elem_classes="film-settings"):
         return {
             "frames": gr.Slider(8, settings.max_frames, 120, step=1, label="Frames", min_width=150, buttons=[]),
             "fps": gr.Slider(6, 50, 30, step=1, label="Frames / s", min_width=150, buttons=[]),
             "format": gr.Radio([("MP4", "mp4"), ("GIF", "gif")], value="mp4", label="Format", min_width=110),
-            "size": gr.Dropdown(sizes, value=0, label="Side", min_width=110),
+            "size": gr.Dropdown(sizes(settings), value=0, label="Side", min_width=110),
             "space": gr.Radio(list(SPACES.items()), value="w", label="Way between", min_width=150),
             "loop": gr.Checkbox(True, label="Loop", min_width=70, elem_classes="loop"),
         }

@@ -67,7 +67,7 @@ document.addEventListener("input", (event) => {
   const name = slider && [...slider.classList].find((one) => one.startsWith("rest-"))?.slice(5);
   if (name) rests(name, 220);
 });
-// The names that rests() may trigger: "settle" "repaint" "class_repaint"
+// The names that rests() may trigger: "settle" "repaint" "class_repaint" "class_enlarge"
 
 element.querySelector("[data-theme]")?.addEventListener("click", () => {
   const dark = document.body.classList.toggle("dark");

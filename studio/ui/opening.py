@@ -10,7 +10,7 @@ from PIL import Image
 from studio.core.errors import InvalidRequest
 from studio.core.images import read_recipe
 from studio.engine import ClassesRequest, Engine, ModelInfo, Picture, RestoredStyle, SampleRequest, Seeded
-from studio.ui import pictures, shelf
+from studio.ui import large, pictures, shelf
 from studio.ui.classes_jobs import ClassesJobs
 from studio.ui.explore_jobs import Cards, ExploreJobs
 from studio.ui.handlers import Handler, Raw, View, status
@@ -129,9 +129,10 @@ class OpeningJobs:
             "count": request.count,
             "truncation": request.truncation,
             "adaptation": request.adaptation,
+            "side": large.offered(request.size, self.engine.settings),
             **_class_choice(self.engine.info(request.model), request.classes),
         }
-        for view, _ in self.explore.hang(request, card.picture):
+        for view, _ in self.explore.hang(request.model_copy(update={"size": None}), card.picture):
             yield {**view, "status": head["status"]}
 
     def _to_classes(self, request: ClassesRequest, picture: Picture | None, head: View) -> Iterator[View]:

@@ -87,7 +87,7 @@ def test_a_download_carries_the_strength_and_a_drop_restores_it(
     view = last(opening.restore(None, str(tmp_path / "a.png"), "explore", "paintings", {}, (), (), {}, (), ()))  # type: ignore[arg-type]
     assert (view["model"], view["adaptation"], view["seed"]) == ("hand", 1.3, "0")
     assert view["stage"] == expected(studio, 1.3)
-    made = last(ExploreJobs(studio).download("hand", SEVEN, "7", 1, 0.8, 0.6, MINE, None, True))
+    made = last(ExploreJobs(studio).download("hand", SEVEN, "7", 1, 0.8, 0.6, MINE, None, 0, True))
     assert sent(made)["request"]["adaptation"] == 0.6
 
 

@@ -30,7 +30,7 @@ def test_parameters_are_named_as_on_the_command_line(client: Client) -> None:
         endpoint: [parameter["parameter_name"] for parameter in facts["parameters"]]
         for endpoint, facts in described["named_endpoints"].items()
     }
-    assert names["/sample"] == ["model", "seed", "count", "truncation", "classes", "adaptation"]
+    assert names["/sample"] == ["model", "seed", "count", "truncation", "classes", "adaptation", "size"]
     assert names["/walk"] == [
         "model",
         "seeds",
@@ -42,6 +42,7 @@ def test_parameters_are_named_as_on_the_command_line(client: Client) -> None:
         "format",
         "loop",
         "adaptation",
+        "size",
     ]
     assert names["/adapt"] == ["pictures", "base", "name", "method", "budget", "steps", "seed", "crop"]
 
