@@ -70,7 +70,7 @@ class UpscalerTraining:
         for name in ("learning_rate", "discriminator_learning_rate"):
             bounds.real(name, getattr(self, name), 1e-8, 1)
         bounds.whole("picture", self.picture, 32, 1024)
-        bounds.whole("crop", self.crop, 32, self.picture)
+        bounds.whole("crop", self.crop, 16, self.picture)
         if self.crop % (2 * FACTOR):
             raise TrainingError(f"crop must be a multiple of {2 * FACTOR}; got {self.crop}.")
         bounds.real("blurred", self.blurred, 0, 4)
