@@ -15,7 +15,7 @@ from studio.study.grids import grid
 from studio.study.plan import STUDIES, Common, Record, RunPlan, Study, named_once
 from studio.study.plots import Points, curves, dots
 from studio.study.records import write_summary
-from studio.study.statistics import Spread, agreement, best_and_rivals, over_seeds
+from studio.study.statistics import Spread, agreement, best_and_rivals, over_seeds, reliability
 
 GENERATOR, DISCRIMINATOR = DcganConfig().generator_activation, DcganConfig().discriminator_activation
 ARROW = "→"
@@ -217,6 +217,14 @@ def verdict(records: Sequence[Record], kid: Mapping[str, Spread], dead: Mapping[
             f"{mean(found):.2f} by {words} (lowest {min(found):.2f})" for words, found in stable.items() if found
         )
         says.append(f"- The rankings of two seeds agree with a mean Spearman correlation of {told}.")
+        count = len({record.plan.seed for record in records})
+        means = ", ".join(
+            f"{reliability(mean(found), count):.2f} by {words}" for words, found in stable.items() if found
+        )
+        says.append(
+            f"- The rankings by the mean of {count} seeds would agree with those of {count} others by about {means} "
+            "(Spearman and Brown)."
+        )
     else:
         says.append("- With fewer than two seeds or two settings nothing can be said of how stable the ranking is.")
     for key, name, _ in PLAYERS:

@@ -75,6 +75,13 @@ def agreement(records: Sequence[Record], metric: str) -> list[float]:
     return found
 
 
+def reliability(correlation: float, count: int) -> float:
+    """How well means over `count` seeds would agree with those over as many others, by the correlation of single ones
+    (Spearman 1910; Brown 1910); 0 where single ones do not agree."""
+    agreed = max(correlation, 0.0)
+    return count * agreed / (1 + (count - 1) * agreed)
+
+
 def best_and_rivals(spreads: Mapping[str, Spread]) -> tuple[str, list[str]]:
     """The setting with the least mean, and those that the figures do not tell from it.
 

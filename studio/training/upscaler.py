@@ -2,7 +2,8 @@
 
 Half of a step's pictures are real crops, reduced and a little spoilt: the enlargement shall be the crop again, by its
 pixels, by a teacher's maps (Johnson et al. 2016, section 3.2) and by a discriminator of patches (Ledig et al. 2017,
-SRGAN, section 2.2; hinge loss). The other half are crops of a generator's pictures, of which there are no large ones:
+SRGAN, section 2.2; hinge loss), who sees what halving the size loses, for in whole pictures it takes that for nothing
+beside what they are of. The other half are crops of a generator's pictures, of which there are no large ones:
 they shall please the discriminator too, and be the small picture again when reduced. Without them an upscaler is lost
 on what generators leave in a picture and photographs of paintings do not.
 """
@@ -36,6 +37,7 @@ from studio.training.tensors import freeze, sum_of
 
 ROWS = 6  # of the showcase
 DEPTH = 3  # of the teacher's blocks that compare
+GAIN = 8.0  # of the detail that the discriminator sees, which is a tenth as strong as a picture
 
 
 @dataclass(frozen=True)
@@ -152,8 +154,9 @@ class UpscalerTrainer:
         return {**({"discriminator": loss.detach()} if judged else {}), **{k: v.detach() for k, v in terms.items()}}
 
     def judge(self, x: Tensor) -> list[Tensor]:
-        """Logits of each head."""
-        return [head(x, None, 0.0) for head in self.heads]
+        """Logits of each head, on the finest detail of pictures."""
+        detail = GAIN * lost(x)
+        return [head(detail, None, 0.0) for head in self.heads]
 
     def unlike(self, x: Tensor, wanted: Tensor) -> Tensor:
         """Distance of the teacher's maps, each by its own size."""
@@ -259,9 +262,14 @@ class EnlargementSheet:
         return {"held_out_error": error / before, "held_out_detail": detail(mine) / detail(self.images)}
 
 
+def lost(x: Tensor) -> Tensor:
+    """What halving the size loses. (B,3,2H,2W) → same."""
+    return x - bicubic(reduced(x))
+
+
 def detail(x: Tensor) -> float:
-    """Mean square of what is lost by halving the size."""
-    return float((x - bicubic(reduced(x))).square().mean())
+    """Its mean square."""
+    return float(lost(x).square().mean())
 
 
 def _batches(

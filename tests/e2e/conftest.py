@@ -2,8 +2,8 @@
 
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from critics import write_classifier
@@ -53,6 +53,12 @@ def phone(chromium: Browser, served: Served, requests: list[str]) -> Iterator[Pa
     """The same on a phone."""
     with _opened(chromium, served, requests, width=390, height=844) as page:
         yield page
+
+
+@pytest.fixture
+def open_page(chromium: Browser) -> Callable[[Served], AbstractContextManager[Page]]:
+    """The page of another app than the one that all tests share, as wide as a desk."""
+    return lambda app: _opened(chromium, app, [], width=1440, height=900)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from studio.study.plan import Record, RunPlan
-from studio.study.statistics import Spread, agreement, best_and_rivals, over_seeds, ranks, spearman
+from studio.study.statistics import Spread, agreement, best_and_rivals, over_seeds, ranks, reliability, spearman
 
 
 def record(setting: str, seed: int, kid: float, failed: str = "") -> Record:
@@ -45,6 +45,12 @@ def test_seeds_agree_by_the_settings_that_they_share() -> None:
     kids = {0: (1.0, 2.0, 3.0), 1: (1.0, 3.0, 2.0), 2: (3.0, 2.0, 1.0)}
     records = [record(s, seed, kid) for seed, row in kids.items() for s, kid in zip("abc", row, strict=True)]
     assert agreement(records, "kid") == pytest.approx([0.5, -1.0, -0.5])
+
+
+def test_means_over_seeds_are_as_reliable_as_spearman_and_brown_say() -> None:
+    assert reliability(0.5, 1) == pytest.approx(0.5)
+    assert reliability(0.5, 3) == pytest.approx(0.75)  # 3·0.5 / (1 + 2·0.5)
+    assert reliability(-1.0, 2) == 0
 
 
 def test_rivals_lie_within_two_standard_errors_of_the_difference() -> None:
