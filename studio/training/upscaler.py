@@ -2,10 +2,10 @@
 
 Half of a step's pictures are real crops, reduced and a little spoilt: the enlargement shall be the crop again, by its
 pixels, by a teacher's maps (Johnson et al. 2016, section 3.2) and by a discriminator of patches (Ledig et al. 2017,
-SRGAN, section 2.2; hinge loss), who sees what halving the size loses, for in whole pictures it takes that for nothing
-beside what they are of. The other half are crops of a generator's pictures, of which there are no large ones:
-they shall please the discriminator too, and be the small picture again when reduced. Without them an upscaler is lost
-on what generators leave in a picture and photographs of paintings do not.
+SRGAN, section 2.2; hinge loss). It sees the two finest octaves alone: beside what pictures are of, it would take them
+for nothing. The other half are crops of a generator's pictures, of which there are no large ones: they shall please
+the discriminator too, and be the small picture again when both are reduced further. So the lattice that a generator
+leaves from pixel to pixel may be painted over, as nothing in pictures that were reduced teaches it.
 """
 
 from collections.abc import Mapping
@@ -37,7 +37,8 @@ from studio.training.tensors import freeze, sum_of
 
 ROWS = 6  # of the showcase
 DEPTH = 3  # of the teacher's blocks that compare
-GAIN = 8.0  # of the detail that the discriminator sees, which is a tenth as strong as a picture
+SEEN = 2  # octaves that the discriminator sees, from the finest on
+GAIN = 6.0  # of them: they are a sixth as strong as a picture
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ class UpscalerTrainer:
         paired = large[: len(real)]
         terms = {"pixel": F.l1_loss(paired, real)}
         if painted is not None:
-            terms["kept"] = F.l1_loss(reduced(large[len(real) :]), painted)
+            terms["kept"] = F.l1_loss(reduced(large[len(real) :], 2), reduced(painted))
         if self.teacher is not None:
             terms["maps"] = self.unlike(paired, real)
         judged = context.images >= config.warmup and config.adversarial_weight > 0
@@ -155,7 +156,7 @@ class UpscalerTrainer:
 
     def judge(self, x: Tensor) -> list[Tensor]:
         """Logits of each head, on the finest detail of pictures."""
-        detail = GAIN * lost(x)
+        detail = GAIN * lost(x, SEEN)
         return [head(detail, None, 0.0) for head in self.heads]
 
     def unlike(self, x: Tensor, wanted: Tensor) -> Tensor:
@@ -200,9 +201,10 @@ def paint(painter: LatentModel, count: int, generator: torch.Generator, device: 
     return painter(z, weights).float()
 
 
-def reduced(x: Tensor) -> Tensor:
-    """Half the size, antialiased. (B,3,2H,2W) → (B,3,H,W) in [-1,1]."""
-    small = F.interpolate(x.float(), scale_factor=1 / FACTOR, mode="bicubic", antialias=True, align_corners=False)
+def reduced(x: Tensor, octaves: int = 1) -> Tensor:
+    """Half the size for each octave, antialiased. (B,3,H,W) → (B,3,H/2,W/2) in [-1,1]."""
+    scale = 1 / FACTOR**octaves
+    small = F.interpolate(x.float(), scale_factor=scale, mode="bicubic", antialias=True, align_corners=False)
     return small.clamp(-1, 1)
 
 
@@ -262,13 +264,16 @@ class EnlargementSheet:
         return {"held_out_error": error / before, "held_out_detail": detail(mine) / detail(self.images)}
 
 
-def lost(x: Tensor) -> Tensor:
-    """What halving the size loses. (B,3,2H,2W) → same."""
-    return x - bicubic(reduced(x))
+def lost(x: Tensor, octaves: int = 1) -> Tensor:
+    """What halving the size loses, once for each octave. (B,3,H,W) → same."""
+    rest = reduced(x, octaves)
+    for _ in range(octaves):
+        rest = bicubic(rest)
+    return x - rest
 
 
 def detail(x: Tensor) -> float:
-    """Its mean square."""
+    """The mean square of what halving the size loses."""
     return float(lost(x).square().mean())
 
 

@@ -20,6 +20,7 @@ MIXER = (
     '<button type="button" data-even="chance">By chance</button></div></div>'
 )
 PREFIX = "class_"
+FIRST_SEED = "3"  # of the grid that the tab opens with
 HANG = "seed stage grid grid_view status"
 GRID: dict[str, Any] = {**WORK, "prefix": PREFIX, "place": "grid"}
 
@@ -43,7 +44,7 @@ def layout(engine: Engine) -> dict[str, Any]:
 
 
 def _rail(settings: Settings) -> dict[str, Any]:
-    parts = seed_row("1")
+    parts = seed_row(FIRST_SEED)
     parts["count"] = gr.Slider(
         1,
         min(12, settings.max_count),
@@ -72,12 +73,12 @@ def _easel(engine: Engine) -> dict[str, Any]:
     with gr.Row(elem_classes="actions"):
         parts["explore_button"] = gr.Button("Explore this mixture", size="sm", min_width=140)
         parts["download_button"] = gr.Button("Download PNG", size="sm", min_width=110, elem_classes="download")
+        parts["side"] = size_choice(engine)
         parts["sheet_button"] = gr.Button("Whole grid", size="sm", min_width=90)
         parts |= to_style_buttons()
         parts["keep_recipe"] = gr.Checkbox(
             engine.settings.keep_recipe, label="with recipe", container=False, min_width=90, elem_classes="keep-recipe"
         )
-        parts["side"] = size_choice(engine)
     return parts
 
 
@@ -113,7 +114,7 @@ def wire(parts: Parts, jobs: ClassesJobs, films: FilmJobs) -> list[Any]:
         connect(parts["class_walk_button"].click, films.through_classes, parts, film.SHOW, **tab, **FILM),
     ]
     for trigger in (parts["mixture"].blend, parts["class_truncation"].input, parts["class_adaptation"].input):
-        connect(trigger, jobs.live, parts, "stage status", cancels=[settled], **tab, **LIVE, **stage)
+        connect(trigger, jobs.live, parts, "stage status", **tab, **LIVE, **stage)
     connect(parts["hand"].class_enlarge, jobs.large, parts, "stage", **tab, **stage)
     picked = "seed lock mixture stage"
     shown = connect(parts["class_grid_view"].pick, jobs.pick, parts, picked, trigger_mode="multiple", **tab, **stage)

@@ -15,6 +15,7 @@ from studio.ui.large import afterwards, size_choice
 
 SHOW = "current stage recent recent_view radius groups"
 HANG = "wall wall_view status"
+FIRST_SEED = "9"  # of the wall that the page opens with: the shipped model's flowers
 PAINTED = f"seed {HANG} {SHOW}"
 EACH: dict[str, Any] = {"trigger_mode": "multiple"}
 STAGED: dict[str, Any] = {**EACH, "place": "stage"}
@@ -104,7 +105,7 @@ def to_style_buttons() -> dict[str, Any]:
 
 
 def _rail(settings: Settings) -> dict[str, Any]:
-    parts = seed_row("1")
+    parts = seed_row(FIRST_SEED)
     parts["count"] = gr.Slider(
         1,
         settings.max_count,
@@ -127,13 +128,13 @@ def _easel(engine: Engine) -> dict[str, Any]:
     with gr.Row(elem_classes="actions"):
         parts["gather_button"] = gr.Button("+ Walk", size="sm", min_width=70)
         parts["download_button"] = gr.Button("Download PNG", size="sm", min_width=110, elem_classes="download")
+        parts["side"] = size_choice(engine)
         parts["sheet_button"] = gr.Button("Whole wall", size="sm", min_width=90)
         parts |= to_style_buttons()
         parts["to_critic_button"] = gr.Button("What is it?", size="sm", min_width=80)
         parts["keep_recipe"] = gr.Checkbox(
             engine.settings.keep_recipe, label="with recipe", container=False, min_width=90, elem_classes="keep-recipe"
         )
-        parts["side"] = size_choice(engine)
     with gr.Row(elem_classes="tool"):
         parts["radius"] = gr.Slider(
             0,
@@ -193,7 +194,7 @@ def wire(parts: Parts, jobs: ExploreJobs, films: FilmJobs) -> list[Any]:
         connect(parts["walk_button"].click, films.through_pictures, parts, film.SHOW, **FILM),
     ]
     for name in ("truncation", "adaptation", "radius", "groups"):
-        connect(parts[name].input, jobs.live, parts, "stage", cancels=[settled], place="stage", **LIVE)
+        connect(parts[name].input, jobs.live, parts, "stage", place="stage", **LIVE)
     for dependency in (*walls, *_clicks(parts, jobs)):
         afterwards(dependency, jobs.large, parts)
     return long

@@ -29,16 +29,29 @@ def size_choice(engine: Engine) -> Any:
     """The size of a download: what the stage shows, where that is larger than what the model paints."""
     own = STAGE if engine.can_enlarge and engine.settings.max_size >= STAGE else 0
     return gr.Dropdown(
-        sizes(engine.settings), value=own, label="Size of the PNG", filterable=False, min_width=130, scale=0
+        sizes(engine.settings),
+        value=own,
+        label="Size of the PNG",
+        container=False,
+        filterable=False,
+        min_width=110,
+        scale=0,
+        elem_classes="side",
     )
+
+
+def stage_size(engine: Engine, model: Raw) -> int | None:
+    """Px of a picture that lies on the stage when nothing moves; None where that is what the model paints."""
+    can = engine.can_enlarge and STAGE <= engine.settings.max_size and engine.info(model).resolution < STAGE
+    return STAGE if can else None
 
 
 def enlarge(engine: Engine, model: Raw, paint: Callable[[int], Sample]) -> Iterator[View]:
     """The picture on the stage once more, enlarged, where that can be done. paint: of a size in px → the picture."""
-    if not engine.can_enlarge or engine.settings.max_size < STAGE or engine.info(model).resolution >= STAGE:
-        return
-    yield {}  # the stage is claimed before it is painted, so that a picture which comes in between stays
-    yield {"stage": pictures.stage(Card.of(paint(STAGE)))}
+    size = stage_size(engine, model)
+    if size is not None:
+        yield {}  # the stage is claimed before it is painted, so that a picture which comes in between stays
+        yield {"stage": pictures.stage(Card.of(paint(size)))}
 
 
 def afterwards(dependency: Any, handler: Handler, parts: Parts, prefix: str = "") -> Any:

@@ -16,6 +16,7 @@ from studio.ui import style_views as views
 from studio.ui.classes_jobs import ClassesJobs
 from studio.ui.explore_jobs import ExploreJobs
 from studio.ui.handlers import Raw, View, status
+from studio.ui.large import stage_size
 from studio.ui.style_desk import Desk, master_key, picture_key
 from studio.ui.style_jobs import StyleJobs, address, entry
 from studio.ui.table import there
@@ -63,7 +64,8 @@ class StyleOpening:
     def _explored(
         self, model: Raw, current: Picture | None, truncation: Raw, adaptation: Raw
     ) -> tuple[Image.Image, str]:
-        sample = self.explore.engine.render(model, there(current), truncation=truncation, adaptation=adaptation)
+        engine, size = self.explore.engine, stage_size(self.explore.engine, model)
+        sample = engine.render(model, there(current), truncation=truncation, adaptation=adaptation, size=size)
         return sample.image, f"{sample.recipe['model']} {pictures.caption(sample.picture)}"
 
     def mixed(
@@ -88,7 +90,8 @@ class StyleOpening:
         yield from self._as_style(desk, *made, style_masters, style_own)
 
     def _mixed(self, model: Raw, seed: Raw, mixture: Raw, truncation: Raw, adaptation: Raw) -> tuple[Image.Image, str]:
-        sample = self.classes.mixed(model, seed, mixture, truncation, adaptation)
+        size = stage_size(self.classes.engine, model)
+        sample = self.classes.mixed(model, seed, mixture, truncation, adaptation, size)
         return sample.image, f"{sample.recipe['model']} {pictures.caption(sample.picture)}"
 
     def _as_photo(self, desk: Desk, image: Image.Image, name: str) -> Iterator[View]:

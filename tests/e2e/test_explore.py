@@ -48,11 +48,11 @@ def _gather(page: Page, *places: int) -> None:
 
 
 def test_the_page_opens_with_a_wall_of_pictures_that_say_their_seed(page: Page) -> None:
-    assert _hung(page) == [str(seed) for seed in range(1, 17)]
+    assert _hung(page) == [str(seed) for seed in range(9, 25)]
     texts = page.locator("img:visible").evaluate_all("all => all.map(one => one.alt)")
     assert all(texts)
-    assert any("seed 7, " in text for text in texts)
-    assert page.locator(".stage img").get_attribute("alt", timeout=1000).startswith("Picture of seed 1, ")  # type: ignore[union-attr]
+    assert any("seed 15, " in text for text in texts)
+    assert page.locator(".stage img").get_attribute("alt", timeout=1000).startswith("Picture of seed 9, ")  # type: ignore[union-attr]
 
 
 def test_every_request_stays_on_this_machine(page: Page, served: Served, requests: list[str]) -> None:
@@ -78,14 +78,14 @@ def test_a_click_makes_a_picture_the_current_one(page: Page) -> None:
     before = _stage(page)
     page.locator(".wall .picture").nth(4).click()
     _changed(page, before)
-    expect(page.locator(".stage figcaption b:visible")).to_have_text("5")
+    expect(page.locator(".stage figcaption b:visible")).to_have_text("13")
     expect(page.locator(".wall .picture").nth(4)).to_have_attribute("aria-pressed", "true")
     expect(page.locator(".recent .picture")).to_have_count(2)
 
 
 def test_paint_rolls_a_seed_unless_it_is_locked(page: Page) -> None:
     _button(page, "Paint").click()
-    expect(_seed(page)).not_to_have_value("1")
+    expect(_seed(page)).not_to_have_value("9")
     rolled = _seed(page).input_value()
     page.get_by_label("Lock").locator("visible=true").check()
     expect(page.locator(".wall .below span").first).to_have_text(rolled)
@@ -124,7 +124,7 @@ def test_the_count_hangs_as_many_pictures(page: Page) -> None:
 
 def test_variations_surround_the_current_picture(page: Page) -> None:
     _button(page, "Vary").click()
-    expect(page.locator(".wall .below span").first).to_contain_text("1~")
+    expect(page.locator(".wall .below span").first).to_contain_text("9~")
     before = _stage(page)
     page.locator(".wall .picture").nth(2).click()
     near = _changed(page, before)
@@ -141,7 +141,7 @@ def test_mixing_takes_styles_of_a_second_picture(page: Page) -> None:
     before = _stage(page)
     _button(page, "Mix").click()
     fine = _changed(page, before)
-    expect(page.locator(".stage figcaption b:visible")).to_have_text("1×7")
+    expect(page.locator(".stage figcaption b:visible")).to_have_text("9×15")
     page.get_by_label("Coarse").check()
     _changed(page, fine)
 
@@ -149,9 +149,9 @@ def test_mixing_takes_styles_of_a_second_picture(page: Page) -> None:
 def test_a_strip_is_ordered_and_walked_as_a_film(page: Page, tmp_path: Path) -> None:
     _gather(page, 1, 2, 3)
     page.locator(".strip [data-act=earlier]").nth(2).click()
-    expect(page.locator(".strip .below span").nth(1)).to_have_text("4")
+    expect(page.locator(".strip .below span").nth(1)).to_have_text("12")
     page.locator(".strip [data-act=discard]").nth(0).click()
-    expect(page.locator(".strip .below span")).to_have_text(["4", "3"])
+    expect(page.locator(".strip .below span")).to_have_text(["12", "11"])
     _move(page, "Frames", 12)
     _button(page, "Render the walk").click()
     video = page.locator("video:visible")

@@ -45,7 +45,7 @@ def test_the_stage_is_enlarged_when_nothing_moves(large: Page) -> None:
     _side(large, 512)
     first = _pixels(large)
     large.locator(".wall .picture").nth(4).click()
-    expect(large.locator(".stage b")).to_have_text("5")
+    expect(large.locator(".stage b")).to_have_text("13")
     _side(large, 512)
     assert _pixels(large).tobytes() != first.tobytes()
     large.get_by_label("range slider for Truncation", exact=True).locator("visible=true").fill("0.3")
