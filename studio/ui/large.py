@@ -42,7 +42,7 @@ def size_choice(engine: Engine) -> Any:
 
 def stage_size(engine: Engine, model: Raw) -> int | None:
     """Px of a picture that lies on the stage when nothing moves; None where that is what the model paints."""
-    can = engine.can_enlarge and STAGE <= engine.settings.max_size and engine.info(model).resolution < STAGE
+    can = engine.can_enlarge and engine.settings.max_size >= STAGE and engine.info(model).resolution < STAGE
     return STAGE if can else None
 
 
