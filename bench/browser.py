@@ -13,8 +13,10 @@ from bench.startup import app, free_port, wait_for_page
 from bench.table import Row
 from studio.engine import Engine, Seeded
 from studio.ui.explore_jobs import ExploreJobs
+from studio.ui.large import STAGE
 
-MOVES = 40
+MOVES, RESTS = 40, 8
+PAUSE = 220  # milliseconds, as in hand.js
 BAR_SCREEN = 300.0  # milliseconds
 BAR_SERVER = 60.0
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -34,10 +36,27 @@ MOVE = """async (value) => {
   return performance.now() - start;
 }"""
 
+# From the same, to the enlarged picture that comes when the slider rests.
+REST = """async ([value, side]) => {
+  const slider = document.querySelector(".rail input[aria-label='range slider for Truncation']");
+  const before = document.querySelector(".stage img").src;
+  const start = performance.now();
+  slider.value = value;
+  slider.dispatchEvent(new Event("input", { bubbles: true }));
+  const arrived = (picture) => picture.src !== before && picture.naturalWidth === side;
+  while (!arrived(document.querySelector(".stage img"))) await new Promise(requestAnimationFrame);
+  return performance.now() - start;
+}"""
+
 
 def measure(model: str) -> Iterator[Row]:
-    """Milliseconds from a move of the truncation slider to the new picture, and of its handler alone."""
-    yield Row("slider moved → new picture on screen", _on_screen(model), "ms", BAR_SCREEN, note=f"median of {MOVES}")
+    """Milliseconds from a move of the truncation slider to the new picture, to the enlarged one when it rests, and of
+    the handler alone."""
+    moving, resting = _on_screen(model)
+    yield Row("slider moved → new picture on screen", moving, "ms", BAR_SCREEN, note=f"median of {MOVES}")
+    if resting is not None:
+        note = f"{STAGE} px, median of {RESTS}; {PAUSE} of them the page waits for further moves"
+        yield Row("the same → the enlarged picture", resting, "ms", note=note)
     yield Row("of it the server's handler", _on_server(model), "ms", BAR_SERVER, note=f"median of {MOVES}")
 
 
@@ -75,14 +94,19 @@ def moved(page: Any, move: str, count: int, warm_up: int) -> float:
     return statistics.median(times[warm_up:])
 
 
-def _on_screen(model: str) -> float:
+def _on_screen(model: str) -> tuple[float, float | None]:
+    """While the slider moves, and when it rests; None where there is no upscaler."""
     with opened() as page:
         field = page.get_by_label("Model", exact=True)
         if field.input_value() != Path(model).stem:
             field.click()
             page.get_by_role("option", name=Path(model).stem, exact=True).click()
         page.wait_for_timeout(3000)
-        return moved(page, MOVE, MOVES, 5)
+        moving = moved(page, MOVE, MOVES, 5)
+        if not Engine().can_enlarge:
+            return moving, None
+        page.wait_for_timeout(3000)
+        return moving, statistics.median(page.evaluate(REST, [0.3 + 0.05 * n, STAGE]) for n in range(RESTS))
 
 
 def _on_server(model: str) -> float:
