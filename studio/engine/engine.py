@@ -204,7 +204,7 @@ class Engine:
     @property
     def can_enlarge(self) -> bool:
         """Whether pictures are enlarged by the upscaler; without its file they are by Lanczos."""
-        return self._enlarger.sha256 is not None
+        return self._enlarger.ready
 
     @property
     def can_stylize(self) -> bool:
@@ -275,4 +275,5 @@ class Engine:
         if recipe.get("verb") == "stylize":
             return self._stylist.restore(recipe)
         with_held = [self.info(model) for model in held if is_reference(model) and model in self._library.held]
-        return recipes.restore(recipe, [*self.models(), *with_held], self._enlarger.sha256)
+        upscaler = self._enlarger.sha256 if self.can_enlarge else None
+        return recipes.restore(recipe, [*self.models(), *with_held], upscaler)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 
 import numpy as np
 import torch
@@ -9,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from studio.core.checkpoint import Checkpoint
-from studio.core.errors import CheckpointError
+from studio.core.errors import CheckpointError, StudioError
 from studio.core.images import to_tensor, to_uint8
 from studio.core.video import Frame
 from studio.engine.device import Precision
@@ -28,8 +29,16 @@ class Enlarger:
         self._loaded: dict[str, Upscaler] = {}  # by sha256, one at most
 
     @property
+    def ready(self) -> bool:
+        """Whether the upscaler's file is there and can be used."""
+        with suppress(StudioError):
+            return self.sha256 is not None
+        return False
+
+    @property
     def sha256(self) -> str | None:
-        """Of the upscaler's file; None where there is none, and enlarging is by Lanczos alone."""
+        """Of the upscaler's file; None where there is none, and enlarging is by Lanczos alone. Raises CheckpointError
+        where the file cannot be used."""
         opened = self._library.part(NAME)
         return None if opened is None else opened.sha256
 

@@ -109,6 +109,18 @@ def test_more_pixels_than_the_settings_allow_are_refused(large: Engine, settings
         SampleRequest(model="paintings", size=15)
 
 
+def test_a_broken_file_is_told_of_when_it_is_needed_and_not_before(large: Engine, settings: Settings) -> None:
+    sample = large.render("paintings", 3, size=64)
+    (settings.checkpoints / "upscaler.safetensors").write_bytes(b"\x80\x04\x95a pickle")
+    assert not large.can_enlarge
+    assert large.render("paintings", 3).image.size == (16, 16)
+    notice = large.restore(sample.recipe).notice
+    assert notice is not None
+    assert "upscaler" in notice
+    with pytest.raises(CheckpointError, match=r"upscaler\.safetensors"):
+        large.render("paintings", 3, size=64)
+
+
 def test_a_file_of_another_kind_in_its_place_is_told_of(engine: Engine, settings: Settings) -> None:
     (settings.checkpoints / "upscaler.safetensors").write_bytes(
         (settings.checkpoints / "plain.safetensors").read_bytes()
