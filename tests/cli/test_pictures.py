@@ -7,6 +7,7 @@ import av
 import pytest
 from adapting import save_adapter, save_base
 from PIL import Image
+from upscaled import write_upscaler
 
 from studio.core.images import read_recipe
 
@@ -44,6 +45,18 @@ def test_a_seed_is_the_same_picture_alone_and_in_a_row(studio, library: Path, tm
     studio("sample", "tiny", "--seed", 7, "--count", 3, "--out", tmp_path / "row")
     studio("sample", "tiny", "--seed", 8, "--count", 1, "--out", tmp_path / "alone")
     assert pixels(tmp_path / "row" / "tiny-8.png") == pixels(tmp_path / "alone" / "tiny-8.png")
+
+
+def test_a_larger_picture_is_asked_for_in_pixels(studio, library: Path, tmp_path: Path) -> None:
+    write_upscaler(library / "upscaler.safetensors")
+    assert studio("sample", "tiny", "--seed", 7, "--count", 1, "--size", 100, "--out", tmp_path).status == 0
+    with Image.open(tmp_path / "tiny-7.png") as image:
+        assert image.size == (100, 100)
+    recipe = read_recipe(tmp_path / "tiny-7.png")
+    assert recipe is not None
+    assert recipe["request"]["size"] == 100
+    assert len(recipe["upscaler"]) == 64
+    assert [model["name"] for model in studio("models", "--json").record["models"]] == ["tiny"]
 
 
 def test_no_recipe_leaves_the_png_without_one(studio, library: Path, tmp_path: Path) -> None:
