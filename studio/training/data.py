@@ -1,5 +1,6 @@
 """Batches from pictures in memory, balanced over the classes, or cut from them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -95,6 +96,39 @@ def divided(data: ImageSet, held_out: int) -> tuple[Tensor, Tensor]:
         )
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(0))
     return order[held_out:], order[:held_out]
+
+
+@dataclass(frozen=True)
+class Crops:
+    """Batches of random crops of every picture but those held out. pictures: (N,3,S,S) uint8."""
+
+    pictures: Tensor
+    batch: int
+    side: int
+    flip: bool
+    device: torch.device
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor]:
+        return (crops(self.pictures, self.batch, self.side, generator, self.flip).to(self.device),)
+
+
+def crop_batches(
+    trainer: Any,
+    conditional: bool,  # noqa: ARG001 - one signature for all recipes
+    data: ImageSet,
+    options: TrainOptions,
+    device: torch.device,
+) -> Crops:
+    """What a recipe of crops is fed, by its settings `crop` and `held_out`."""
+    train, _ = divided(data, trainer.config.held_out)
+    return Crops(data.images[train], options.batch, trainer.config.crop, options.flip, device)
+
+
+def held_out_centres(config: Any, data: ImageSet) -> Tensor:
+    """The middle of every picture that such a recipe holds out, as large as its crops. → (N,3,S,S) in [-1,1]."""
+    _, held_out = divided(data, config.held_out)
+    side, edge = config.crop, (config.picture - config.crop) // 2
+    return data.images[held_out, :, edge : edge + side, edge : edge + side].float().div(127.5).sub(1)
 
 
 def crops(

@@ -28,7 +28,7 @@ from studio.evaluation.agreement import agreement, content_distances, gram_dista
 from studio.models import bounds
 from studio.models.blocks import fold_batch_norm_
 from studio.style.encoder import EncoderConfig, Layer, StyleEncoder
-from studio.training.data import crops, divided
+from studio.training.data import crop_batches, crops, divided, held_out_centres
 from studio.training.metric import fitted_metric
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES, Recipe, StepContext
@@ -211,20 +211,6 @@ def relation(distance: Callable[[Tensor], Tensor], mine: Tensor, theirs: Tensor)
     return pearson(pairs(distance(mine)), wanted)
 
 
-@dataclass(frozen=True)
-class Crops:
-    """Batches of random crops of every picture but those held out. pictures: (N,3,S,S) uint8."""
-
-    pictures: Tensor
-    batch: int
-    side: int
-    flip: bool
-    device: torch.device
-
-    def draw(self, generator: torch.Generator) -> tuple[Tensor]:
-        return (crops(self.pictures, self.batch, self.side, generator, self.flip).to(self.device),)
-
-
 class AgreementSheet:
     """Held-out pictures and, for some of them, the nearest others by Gram distance: the teacher's, then the model's."""
 
@@ -253,18 +239,8 @@ class AgreementSheet:
         return agreement(*self._found(model))
 
 
-def _batches(
-    trainer: EncoderTrainer, _conditional: bool, data: ImageSet, options: TrainOptions, device: torch.device
-) -> Crops:
-    train, _ = divided(data, trainer.config.held_out)
-    return Crops(data.images[train], options.batch, trainer.config.crop, options.flip, device)
-
-
 def _showcase(trainer: EncoderTrainer, _conditional: bool, data: ImageSet, _options: TrainOptions) -> AgreementSheet:
-    _, held_out = divided(data, trainer.config.held_out)
-    side, edge = trainer.config.crop, (trainer.config.picture - trainer.config.crop) // 2
-    images = data.images[held_out, :, edge : edge + side, edge : edge + side].float().div(127.5).sub(1)
-    return AgreementSheet(trainer.teacher, images)
+    return AgreementSheet(trainer.teacher, held_out_centres(trainer.config, data))
 
 
 RECIPES.add(
@@ -278,7 +254,7 @@ RECIPES.add(
         False,
         "compact perceptual encoder, distilled from VGG16",
         side=lambda _model, trainer: int(trainer.picture),
-        batches=_batches,
+        batches=crop_batches,
         showcase=_showcase,
     ),
 )

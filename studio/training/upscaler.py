@@ -27,7 +27,7 @@ from studio.models import bounds
 from studio.models.losses_gan import hinge_by_heads
 from studio.models.projected import PIXEL_CHANNELS, PixelHead
 from studio.models.upscaler import FACTOR, Upscaler, UpscalerConfig, bicubic
-from studio.training.data import crops, divided
+from studio.training.data import crop_batches, held_out_centres
 from studio.training.gan import blur
 from studio.training.options import TrainOptions
 from studio.training.recipe import RECIPES, Recipe, StepContext
@@ -217,20 +217,6 @@ def spoilt(small: Tensor, blurred: float, noise: float, generator: torch.Generat
     return torch.cat([small[:half], worse.clamp(-1, 1)])
 
 
-@dataclass(frozen=True)
-class LargeCrops:
-    """Batches of random crops. pictures: (N,3,S,S) uint8."""
-
-    pictures: Tensor
-    batch: int
-    side: int
-    flip: bool
-    device: torch.device
-
-    def draw(self, generator: torch.Generator) -> tuple[Tensor]:
-        return (crops(self.pictures, self.batch, self.side, generator, self.flip).to(self.device),)
-
-
 class EnlargementSheet:
     """Held-out crops: reduced and enlarged again without the model, with it, and as they are; then painted pictures."""
 
@@ -277,18 +263,8 @@ def detail(x: Tensor) -> float:
     return float(lost(x).square().mean())
 
 
-def _batches(
-    trainer: UpscalerTrainer, _conditional: bool, data: ImageSet, options: TrainOptions, device: torch.device
-) -> LargeCrops:
-    train, _ = divided(data, trainer.config.held_out)
-    return LargeCrops(data.images[train], options.batch, trainer.config.crop, options.flip, device)
-
-
 def _showcase(trainer: UpscalerTrainer, _conditional: bool, data: ImageSet, _options: TrainOptions) -> EnlargementSheet:
-    _, held_out = divided(data, trainer.config.held_out)
-    side, edge = trainer.config.crop, (trainer.config.picture - trainer.config.crop) // 2
-    images = data.images[held_out, :, edge : edge + side, edge : edge + side].float().div(127.5).sub(1)
-    return EnlargementSheet(trainer, images)
+    return EnlargementSheet(trainer, held_out_centres(trainer.config, data))
 
 
 RECIPES.add(
@@ -302,7 +278,7 @@ RECIPES.add(
         False,
         "paintings at twice the size, from pairs and a generator's own pictures",
         side=lambda _model, trainer: int(trainer.picture),
-        batches=_batches,
+        batches=crop_batches,
         showcase=_showcase,
     ),
 )
