@@ -1,10 +1,11 @@
 """The upscaler against Lanczos on paintings that it has not seen, and what an enlargement takes.
 
-    python -m bench.upscaling checkpoints/upscaler.safetensors masterworks.zip --sheet docs/upscaler.webp
+    python -m bench.upscaling checkpoints/upscaler.safetensors masterworks.zip --real styles.zip --sheet sheet.webp
 
 Every painting is brought to SIDE px, reduced to a half and a quarter, and enlarged again. The perceptual distance to
-the painting is over EfficientNet-Lite0's maps, with which the upscaler was not trained, on cuts of 128 px; a generator
-has nothing to compare with, so of its pictures only the time is measured.
+the painting is over EfficientNet-Lite0's maps, with which the upscaler was not trained, on cuts of 128 px. A generator's
+pictures have no large ones to compare with: cuts of them, enlarged, are compared with cuts of real paintings by KID on
+the same features (the generator was trained with those; the ways of enlarging are compared, and not the generator).
 """
 
 import argparse
@@ -26,9 +27,11 @@ from studio.core.images import to_image, to_tensor
 from studio.core.sheet import tile
 from studio.engine.enlarger import doubled
 from studio.evaluation.features import EVALUATION_SIZE, FeatureNet, feature_net
-from studio.models.upscaler import Upscaler
+from studio.evaluation.metrics import kernel_distance
+from studio.models.upscaler import Upscaler, bicubic
 
 SIDE = 512  # px
+COMPARED = 400  # pictures
 SHOWN = (7, 9, 16, 14)  # seeds of the sheet
 PART, CORNER = 256, 128  # px of what the sheet shows of each, and where it begins
 Enlarge = Callable[[Tensor, int], Tensor]
@@ -38,13 +41,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("upscaler", type=Path)
     parser.add_argument("paintings", type=Path, nargs="+", help="zips of paintings of 512 px or more")
+    parser.add_argument(
+        "--real", type=Path, nargs="*", default=[], help="zips of real paintings to compare with by KID"
+    )
     parser.add_argument("--model", default="paintings", help="the generator whose pictures are timed and shown")
     parser.add_argument("--sheet", type=Path, help="where its pictures are shown, by Lanczos and by the upscaler")
     given = parser.parse_args()
     model = checkpoint.load(given.upscaler).build_module()
     assert isinstance(model, Upscaler)
     model = model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
-    print(markdown([*compared(model, given.paintings), *timed(given.model)]))
+    rows = [*compared(model, given.paintings), *timed(given.model)]
+    if given.real:
+        rows += realistic(model, given.model, given.real)
+    print(markdown(rows))
     if given.sheet:
         sheet(model, given.model).save(given.sheet, quality=92, method=6)
 
@@ -70,6 +79,40 @@ def compared(model: Upscaler, archives: list[Path]) -> Iterator[Row]:
         yield Row(f"paintings that are nearer than by Lanczos, {times}x", better, "")
         decibels = {name: sum(values) / len(values) for name, values in noise.items()}
         yield Row(f"PSNR, {times}x", decibels["ours"], "dB", note=f"Lanczos {decibels['lanczos']:.1f} dB")
+
+
+def realistic(model: Upscaler, name: str, archives: list[Path]) -> Iterator[Row]:
+    """KID of the generator's pictures at twice their size, ours over bicubic's."""
+    net, engine = feature_net("lite0"), Engine()
+    side = 2 * engine.info(name).resolution
+    real = read_dataset(archives, side, minimum=COMPARED)
+    chosen = torch.randperm(len(real), generator=torch.Generator().manual_seed(0))[:COMPARED]
+    wanted = described(net, real.images[chosen].float().div(127.5).sub(1))
+    small: list[Tensor] = []
+    while len(small) < COMPARED:
+        request = SampleRequest(
+            model=name, seed=len(small), count=min(engine.settings.max_count, COMPARED - len(small))
+        )
+        small += [to_tensor(sample.image)[None] for sample in result_of(engine.sample(request))]
+    ways: dict[str, Enlarge] = {"ours": lambda x, _: doubled(model, x), "bicubic": lambda x, _: bicubic(x)}
+    found = {}
+    with torch.inference_mode():
+        for way, enlarge in ways.items():
+            made = torch.cat([enlarge(x, 2).clamp(-1, 1) for x in small])
+            found[way] = kernel_distance(wanted, described(net, made))
+    note = f"{COMPARED} pictures; the bar is bicubic; {net.name} taught the generator, and not the upscaler"
+    yield Row(f"kid-{net.name} of `{name}` at {side} px", found["ours"], "", found["bicubic"], note=note)
+
+
+@torch.no_grad()
+def described(net: FeatureNet, pictures: Tensor) -> Tensor:
+    """Features of a cut of 128 px from each, at random places but always the same. (N,3,S,S) in [-1,1] → (N,F)."""
+    generator, found = torch.Generator().manual_seed(0), []
+    for part in pictures.split(16):
+        corners = torch.randint(part.shape[-1] - EVALUATION_SIZE + 1, (len(part), 2), generator=generator).tolist()
+        cuts = [x[:, y : y + EVALUATION_SIZE, z : z + EVALUATION_SIZE] for x, (y, z) in zip(part, corners, strict=True)]
+        found.append(net.pooled_and_maps(torch.stack(cuts).add(1).div(2)).pooled.float())
+    return torch.cat(found)
 
 
 @torch.no_grad()
