@@ -99,16 +99,25 @@ def _short(value: float) -> float:
     return float(f"{value:.5g}")
 
 
+def _of_any_seeds(told: Any) -> Any:
+    """What a folder is for, without the number of seeds."""
+    if not isinstance(told, dict) or not isinstance(told.get("settings"), dict):
+        return told
+    return {**told, "settings": {name: value for name, value in told["settings"].items() if name != "seeds"}}
+
+
 def claim(folder: Path, study: str, settings: object) -> None:
-    """Note what the folder is for. Raises OutputError where it holds another study or other settings."""
+    """Note what the folder is for. Raises OutputError where it holds another study or other settings.
+
+    How many seeds there are may change: every run is of one, so a study grows by those that are missing.
+    """
     mine = {"study": study, "settings": settings}
     before = read_json(folder / "study.json")
-    if before is None:
+    if before is not None and _of_any_seeds(before) != _of_any_seeds(mine):
+        difference = _difference(_of_any_seeds(before), _of_any_seeds(mine))
+        raise OutputError(f"{folder.name} holds a study with other settings ({difference}); choose another --out.")
+    if before != mine:
         write_json(folder / "study.json", mine)
-    elif before != mine:
-        raise OutputError(
-            f"{folder.name} holds a study with other settings ({_difference(before, mine)}); choose another --out."
-        )
 
 
 def _difference(before: Any, mine: dict[str, Any]) -> str:

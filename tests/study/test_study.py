@@ -148,6 +148,10 @@ def test_activations_from_the_plan_to_the_document(tmp_path: Path, folder_of_pic
     assert {path: path.stat().st_mtime_ns for path in out.rglob("record.json")} == before, "finished runs are skipped"
     status, text, err = run("activations", "--out", out, *settings, "seed=3", *places)
     assert "seed" in err
+    fewer = [text.replace("seeds=2", "seeds=1") for text in settings]
+    assert fewer != list(settings)
+    status, text, err = run("activations", "--out", out, *fewer, *places, "--json")
+    assert (status, json.loads(text)["finished"]) == (0, 2), "the number of seeds may change"
     status, text, err = run("activations", "--out", out, *settings[:-1], "probes=1", *places)
     assert (status, err) == (
         2,
