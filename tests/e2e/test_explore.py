@@ -1,5 +1,6 @@
 """The Explore tab in a real browser."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,16 @@ def _changed(page: Page, before: str) -> str:
     """The current picture's pixels, once they are others."""
     page.wait_for_function("before => document.querySelector('.stage img').src !== before", arg=before)
     return _stage(page)
+
+
+def _at_rest(page: Page, look: Callable[[], object]) -> None:
+    """Wait until a second passes in which nothing changes."""
+    for _ in range(20):
+        before = look()
+        page.wait_for_timeout(1000)
+        if look() == before:
+            return
+    raise AssertionError("what was stopped goes on")
 
 
 def _seed(page: Page) -> Locator:
@@ -186,11 +197,8 @@ def test_escape_stops_a_walk_and_the_studio_goes_on(page: Page) -> None:
     _button(page, "Render the walk").click()
     expect(page.locator(".screen img:visible")).to_be_visible()
     page.keyboard.press("Escape")
-    page.wait_for_timeout(1500)
+    _at_rest(page, lambda: page.locator(".screen img:visible").get_attribute("src"))
     assert page.locator("video:visible").count() == 0
-    standing = page.locator(".screen img:visible").get_attribute("src")
-    page.wait_for_timeout(700)
-    assert page.locator(".screen img:visible").get_attribute("src") == standing
     before = _stage(page)
     page.keyboard.press("Control+Enter")
     _changed(page, before)
