@@ -47,7 +47,7 @@ class UpscalerTraining:
 
     teacher: a file of VGG16 weights (empty: pixels and the discriminator alone judge). painter: a checkpoint of a
     generator whose pictures are enlarged too (empty: none). picture: px to which the pictures are read. crop: px of the
-    large crops, even. blurred, noise: largest deviation of the blur, in px of the small picture, and of the noise that
+    large crops, a multiple of 4. blurred, noise: largest deviation of the blur, in px of the small picture, and of the noise that
     a real one is spoilt with. pixel_weight, map_weight, adversarial_weight: of the terms. warmup: pictures before the
     discriminator counts. heads: depth of its heads. horizon: pictures over which the rates fall to 0; 0 keeps them.
     held_out: pictures never trained on, which the showcase measures.
@@ -62,8 +62,8 @@ class UpscalerTraining:
     blurred: float = 0.8
     noise: float = 0.05
     pixel_weight: float = 1.0
-    map_weight: float = 1.0
-    adversarial_weight: float = 0.05
+    map_weight: float = 0.5
+    adversarial_weight: float = 0.1
     warmup: int = 8_000
     heads: tuple[int, ...] = (3, 4)
     horizon: int = 0
@@ -76,7 +76,7 @@ class UpscalerTraining:
         bounds.whole("crop", self.crop, 16, self.picture)
         if self.crop % (2 * FACTOR):
             raise TrainingError(f"crop must be a multiple of {2 * FACTOR}; got {self.crop}.")
-        bounds.real("blurred", self.blurred, 0, 4)
+        bounds.real("blurred", self.blurred, 0, min(4.0, self.crop / 8))
         bounds.real("noise", self.noise, 0, 1)
         for name in ("pixel_weight", "map_weight", "adversarial_weight"):
             bounds.real(name, getattr(self, name), 0, 1000)
@@ -118,16 +118,10 @@ class UpscalerTrainer:
 
     def step(self, real: Tensor, context: StepContext) -> Mapping[str, Tensor]:
         """real: large crops (B,3,S,S) in [-1,1]."""
-        config, generator = self.config, context.generator
-        share = fall(context.images, config.horizon)
-        for optimiser, rate in (
-            (self.optimiser, config.learning_rate),
-            (self.judge_optimiser, config.discriminator_learning_rate),
-        ):
-            for group in optimiser.param_groups:
-                group["lr"] = rate * share
+        config = self.config
+        self._set_rates(fall(context.images, config.horizon))
         real = real.contiguous(memory_format=torch.channels_last)
-        small = spoilt(reduced(real), config.blurred, config.noise, generator)
+        small = spoilt(reduced(real), config.blurred, config.noise, context.generator)
         painted = self.painted(len(real), small.shape[-1], context, real.device)
         both = small if painted is None else torch.cat([small, painted])
         large = self.model(both.contiguous(memory_format=torch.channels_last)).float()
@@ -137,11 +131,10 @@ class UpscalerTrainer:
             terms["kept"] = F.l1_loss(reduced(large[len(real) :], 2), reduced(painted))
         if self.teacher is not None:
             terms["maps"] = self.unlike(paired, real)
-        judged = context.images >= config.warmup and config.adversarial_weight > 0
-        if judged:
-            told = self.judge(large.detach())
-            loss = hinge_by_heads(self.judge(real), told)
-            context.update(loss, self.judge_optimiser)
+        losses = {}
+        if context.images >= config.warmup and config.adversarial_weight > 0:
+            losses["discriminator"] = hinge_by_heads(self.judge(real), self.judge(large.detach()))
+            context.update(losses["discriminator"], self.judge_optimiser)
             freeze(self.judging, True)
             terms["adversarial"] = -sum_of(logits.mean() for logits in self.judge(large))
         weights = {
@@ -152,7 +145,13 @@ class UpscalerTrainer:
         }
         context.update(sum_of(weights[name] * term for name, term in terms.items()), self.optimiser)
         freeze(self.judging, False)
-        return {**({"discriminator": loss.detach()} if judged else {}), **{k: v.detach() for k, v in terms.items()}}
+        return {name: value.detach() for name, value in {**losses, **terms}.items()}
+
+    def _set_rates(self, share: float) -> None:
+        rates = (self.config.learning_rate, self.config.discriminator_learning_rate)
+        for optimiser, rate in zip((self.optimiser, self.judge_optimiser), rates, strict=True):
+            for group in optimiser.param_groups:
+                group["lr"] = rate * share
 
     def judge(self, x: Tensor) -> list[Tensor]:
         """Logits of each head, on the finest detail of pictures."""

@@ -135,7 +135,13 @@ def test_a_painter_of_smaller_pictures_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("settings", "named"),
-    [({"crop": 90}, "90"), ({"crop": 512}, "512"), ({"heads": (9,)}, "9"), ({"learning_rate": 0.0}, "0")],
+    [
+        ({"crop": 90}, "90"),
+        ({"crop": 512}, "512"),
+        ({"heads": (9,)}, "9"),
+        ({"crop": 16, "blurred": 3.0}, "3.0"),
+        ({"learning_rate": 0.0}, "0"),
+    ],
 )
 def test_settings_out_of_bounds_are_refused(settings: dict[str, object], named: str) -> None:
     with pytest.raises((InvalidRequest, TrainingError), match=named):
