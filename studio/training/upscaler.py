@@ -47,10 +47,10 @@ class UpscalerTraining:
 
     teacher: a file of VGG16 weights (empty: pixels and the discriminator alone judge). painter: a checkpoint of a
     generator whose pictures are enlarged too (empty: none). picture: px to which the pictures are read. crop: px of the
-    large crops, a multiple of 4. blurred, noise: largest deviation of the blur, in px of the small picture, and of the noise that
-    a real one is spoilt with. pixel_weight, map_weight, adversarial_weight: of the terms. warmup: pictures before the
-    discriminator counts. heads: depth of its heads. horizon: pictures over which the rates fall to 0; 0 keeps them.
-    held_out: pictures never trained on, which the showcase measures.
+    large crops, a multiple of 4. blurred, noise: largest deviation of the blur, in px of the small picture, and of the
+    noise that a real one is spoilt with. pixel_weight, map_weight, adversarial_weight: of the terms. warmup: pictures
+    before the discriminator counts. heads: depth of its heads. horizon: pictures over which the rates fall to 0; 0
+    keeps them. held_out: pictures never trained on, which the showcase measures.
     """
 
     teacher: str = ""
