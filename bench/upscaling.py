@@ -73,7 +73,7 @@ def compared(model: Upscaler, archives: list[Path]) -> Iterator[Row]:
                 noise[name].append(-10 * math.log10(float((made - whole).div(2).square().mean())))
         ours, plain = (sum(values) / len(values) for values in (distances["ours"], distances["lanczos"]))
         note = f"mean over {len(data)} paintings; the bar is Lanczos"
-        yield Row(f"perceptual distance to the painting, {times}x", ours, "", plain, note=note)
+        yield Row(f"perceptual distance to the painting, {times}x", ours, "", round(plain, 4), note=note)
         better = sum(a < b for a, b in zip(distances["ours"], distances["lanczos"], strict=True)) / len(data)
         yield Row(f"paintings that are nearer than by Lanczos, {times}x", better, "")
         decibels = {name: sum(values) / len(values) for name, values in noise.items()}
@@ -89,7 +89,7 @@ def realistic(model: Upscaler, name: str, archives: list[Path]) -> Iterator[Row]
     small: list[Tensor] = []
     while len(small) < COMPARED:
         count = min(engine.settings.max_count, COMPARED - len(small))
-        request = SampleRequest(model=name, seed=len(small), count=count)
+        request = SampleRequest(model=name, seed=len(small), count=count, truncation=1)
         small += [to_tensor(sample.image)[None] for sample in result_of(engine.sample(request))]
     ways: dict[str, Enlarge] = {"ours": lambda x, _: doubled(model, x), "bicubic": lambda x, _: bicubic(x)}
     found = {}
@@ -99,7 +99,7 @@ def realistic(model: Upscaler, name: str, archives: list[Path]) -> Iterator[Row]
             made = F.interpolate(made, size=(REAL, REAL), mode="bicubic", antialias=True).clamp(-1, 1)
             found[way] = kernel_distance(wanted, described(net, made))
     note = f"{COMPARED} pictures; the bar is bicubic; {net.name} taught the generator, and not the upscaler"
-    yield Row(f"kid-{net.name} of `{name}` at {REAL} px", found["ours"], "", found["bicubic"], note=note)
+    yield Row(f"kid-{net.name} of `{name}` at {REAL} px", found["ours"], "", round(found["bicubic"], 3), note=note)
 
 
 @torch.no_grad()
