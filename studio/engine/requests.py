@@ -5,7 +5,7 @@ the settings (pictures, frames, size) are checked by the engine.
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import (
     AfterValidator,
@@ -235,12 +235,14 @@ class _Request(Strict):
     truncation: Truncation = 0.8
     adaptation: Adaptation = 1.0
 
+    ordinary: ClassVar[Mapping[str, Any]] = {"adaptation": 1}  # values that say nothing, and are left out of the JSON
+
     @model_serializer(mode="wrap")
-    def _without_plain_adaptation(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_the_ordinary(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         values: dict[str, Any] = handler(self)
-        if self.adaptation == 1:
-            values.pop("adaptation", None)
-        return values
+        return {
+            name: value for name, value in values.items() if name not in self.ordinary or value != self.ordinary[name]
+        }
 
     def to_json(self) -> dict[str, Any]:
         """The request as plain JSON values; ``type(request)(**request.to_json()) == request``."""
@@ -257,10 +259,7 @@ class SampleRequest(_Request):
     classes: Classes = {}
     pictures: Pictures | None = None
     size: Size | None = None
-
-    @model_serializer(mode="wrap")
-    def _without_own_size(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {name: value for name, value in handler(self).items() if name != "size" or value is not None}
+    ordinary: ClassVar[Mapping[str, Any]] = {"adaptation": 1, "size": None}
 
     @model_validator(mode="after")
     def _seeds_exist(self) -> Self:

@@ -34,7 +34,7 @@ def test_the_grid_has_a_row_for_each_class_and_a_column_for_each_seed(classes: P
     expect(classes.locator(".classes th[scope=row]")).to_have_text(["landscape", "portrait", "seascape"])
     expect(classes.locator(".classes th[scope=col]")).to_have_text([str(seed) for seed in range(3, 9)])
     alt = classes.locator(".classes tbody tr").nth(1).locator("img").nth(2).get_attribute("alt")
-    assert alt == "Picture of seed 3, portrait"
+    assert alt == "Picture of seed 5, portrait"
 
 
 def test_a_class_slider_mixes_while_it_moves(classes: Page) -> None:

@@ -244,7 +244,7 @@ def test_what_is_painted_over_stays_the_photo(desk: Page) -> None:
 
 def test_pictures_of_other_tabs_become_photo_and_style(page: Page) -> None:
     _button(page, "Stylize it").click()
-    expect(page.locator(".photo img")).to_have_attribute("alt", "The photo small 1")
+    expect(page.locator(".photo img")).to_have_attribute("alt", "The photo small 9")
     expect(page.locator(".masters .picture")).to_have_count(3)
     page.get_by_role("tab", name="Classes").click()
     expect(page.locator(".classes .picture img")).to_have_count(18)
