@@ -1,6 +1,5 @@
 """Pictures larger than a model paints them: doubled by the upscaler where its file is there, then scaled by Lanczos."""
 
-import math
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -18,7 +17,7 @@ from studio.engine.library import Library
 from studio.models.upscaler import FACTOR, Upscaler
 
 NAME = "upscaler"  # its file, without the suffix
-TILE = 256  # px of a part that is doubled at once, so that memory does not grow with the picture
+TILE = 256  # px of a part that is doubled at once, so that the maps between do not grow with the picture
 
 
 class Enlarger:
@@ -62,10 +61,10 @@ class Enlarger:
 
     @torch.inference_mode()
     def _doubled(self, frame: Frame, size: int, model: Upscaler, precision: Precision) -> Frame:
-        """As often as the long side falls short of `size`."""
+        """Until the long side is no shorter than `size`."""
         x = to_tensor(Image.fromarray(frame))[None].to(precision.device)
         with precision.chosen():
-            for _ in range(math.ceil(math.log(size / max(frame.shape[:2]), FACTOR))):
+            while max(x.shape[2:]) < size:
                 x = doubled(model, x)
         return to_uint8(x)[0]
 

@@ -59,8 +59,8 @@ class Upscaler(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Pixels of the small picture around a part that its enlargement depends on, the bicubic one's 2 included."""
-        return max(2 * self.config.depth + 2 + 1, 2)  # the two convolutions at the large size see one small pixel
+        """Pixels of the small picture around a part that its enlargement depends on; the bicubic one depends on 2."""
+        return 2 * self.config.depth + 3  # as many convolutions and two; the two at the large size see one small pixel
 
     def forward(self, x: Tensor) -> Tensor:
         first = _leaky(self.first(x))

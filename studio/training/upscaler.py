@@ -122,7 +122,7 @@ class UpscalerTrainer:
         self._set_rates(fall(context.images, config.horizon))
         real = real.contiguous(memory_format=torch.channels_last)
         small = spoilt(reduced(real), config.blurred, config.noise, context.generator)
-        painted = self.painted(len(real), small.shape[-1], context, real.device)
+        painted = self.painted(len(real), small.shape[-1], context.generator, real.device)
         both = small if painted is None else torch.cat([small, painted])
         large = self.model(both.contiguous(memory_format=torch.channels_last)).float()
         paired = large[: len(real)]
@@ -167,12 +167,12 @@ class UpscalerTrainer:
         return sum_of(F.l1_loss(a.float(), b.float()) / b.float().abs().mean() for a, b in pairs) / DEPTH
 
     @torch.no_grad()
-    def painted(self, count: int, side: int, context: StepContext, device: torch.device) -> Tensor | None:
+    def painted(self, count: int, side: int, generator: torch.Generator, device: torch.device) -> Tensor | None:
         """Crops of the painter's pictures, (count,3,side,side) in [-1,1]; two of each."""
         if self.painter is None:
             return None
-        pictures = paint(self.painter, -(-count // 2), context.generator, device)
-        corners = torch.randint(pictures.shape[-1] - side + 1, (count, 2), generator=context.generator).tolist()
+        pictures = paint(self.painter, -(-count // 2), generator, device)
+        corners = torch.randint(pictures.shape[-1] - side + 1, (count, 2), generator=generator).tolist()
         return torch.stack([pictures[k // 2, :, y : y + side, x : x + side] for k, (y, x) in enumerate(corners)])
 
     def finish(self, model: nn.Module, data: ImageSet, generator: torch.Generator) -> None:
