@@ -169,10 +169,7 @@ class Student:
         painted = fake.detach().requires_grad_()  # the way back is walked in two parts, over the picture's gradient
         fake_maps = judge.project(augment(painted, config.policy, self.random))
         yield
-        condition = self._condition(config.batch)
-        real = judge.judge(real_maps, condition)
-        judged = judge.judge([x.detach() for x in fake_maps], condition)
-        judge_loss = hinge_by_heads(real, judged)
+        judge_loss = hinge_by_heads(*judge.compare(real_maps, fake_maps, self._condition(config.batch)))
         self.judge_optimiser.zero_grad(set_to_none=True)
         judge_loss.backward()
         between()

@@ -32,8 +32,12 @@ class UpConv3x3(nn.Module):
         self._kernel: Tensor | None = None
 
     def kernel(self) -> Tensor:
-        """The 4x4 kernel of the transposed convolution: (I,O,4,4), one matrix product with the fixed 9x16 spread."""
-        kernel = (self.weight.flatten(2) @ self.spread).unflatten(2, (4, 4)).transpose(0, 1)
+        """The 4x4 kernel of the transposed convolution: (I,O,4,4)."""
+        return self.spread_out(self.weight)
+
+    def spread_out(self, weight: Tensor) -> Tensor:
+        """As kernel, of another weight (O,I,3,3): one matrix product with the fixed 9x16 spread."""
+        kernel = (weight.flatten(2) @ self.spread).unflatten(2, (4, 4)).transpose(0, 1)
         return kernel.contiguous(memory_format=torch.channels_last)
 
     def freeze_(self) -> None:
@@ -41,11 +45,14 @@ class UpConv3x3(nn.Module):
         self._kernel = self.kernel().detach()
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel = self.kernel() if self._kernel is None else self._kernel
-        if torch.is_grad_enabled() and self.bias.requires_grad:
+        return self.by(x, self.kernel() if self._kernel is None else self._kernel, self.bias)
+
+    def by(self, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+        """As forward, with a 4x4 kernel and a bias that are given."""
+        if torch.is_grad_enabled() and bias.requires_grad:
             y = F.conv_transpose2d(x, kernel, stride=2, padding=1)
-            return y + self.bias.to(y.dtype)[:, None, None]  # whose gradient a CPU's transposed convolution is slow at
-        return F.conv_transpose2d(x, kernel, self.bias, stride=2, padding=1)
+            return y + bias.to(y.dtype)[:, None, None]  # whose gradient a CPU's transposed convolution is slow at
+        return F.conv_transpose2d(x, kernel, bias, stride=2, padding=1)
 
 
 class Modulation(nn.Module):
@@ -109,14 +116,33 @@ class Noise(nn.Module):
         return x + self.weight * noise
 
 
-def fold_batch_norm_(conv: nn.Conv2d | UpConv3x3, norm: nn.BatchNorm2d) -> None:
-    """Fold a batch norm in eval mode into the convolution before it, in place; the norm is to be dropped after."""
+def convolved_and_normed(conv: nn.Conv2d | UpConv3x3, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """norm(conv(x)) of a batch norm in eval mode as one convolution, whose weight and bias the gradients go through.
+
+    In fine-tuning it spares a pass over the map forwards and more of them backwards.
+    """
+    scale, shift = _affine_of(norm)
+    bias = shift if conv.bias is None else shift + conv.bias * scale
+    weight = conv.weight * scale.view(-1, 1, 1, 1)
+    if isinstance(conv, UpConv3x3):
+        return conv.by(x, conv.spread_out(weight), bias)
+    return F.conv2d(x, weight, bias, conv.stride, conv.padding)
+
+
+def _affine_of(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Scale and shift (C,) that a batch norm in eval mode is."""
     assert norm.running_mean is not None
     assert norm.running_var is not None
     scale = torch.rsqrt(norm.running_var + norm.eps)
-    shift = -norm.running_mean * scale
-    if norm.affine:
-        scale, shift = scale * norm.weight, shift * norm.weight + norm.bias
+    if not norm.affine:
+        return scale, -norm.running_mean * scale
+    scale = scale * norm.weight
+    return scale, norm.bias - norm.running_mean * scale
+
+
+def fold_batch_norm_(conv: nn.Conv2d | UpConv3x3, norm: nn.BatchNorm2d) -> None:
+    """Fold a batch norm in eval mode into the convolution before it, in place; the norm is to be dropped after."""
+    scale, shift = _affine_of(norm)
     bias = torch.zeros_like(shift) if conv.bias is None else conv.bias
     with torch.no_grad():
         folded = nn.Parameter((shift + bias * scale).detach())

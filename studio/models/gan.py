@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import DETAIL_SIDES, MODEL_KINDS, LatentModel, ModelKind
-from studio.models.blocks import Excitation, Modulation, Noise, UpConv3x3, fold_batch_norm_
+from studio.models.blocks import Excitation, Modulation, Noise, UpConv3x3, convolved_and_normed, fold_batch_norm_
 
 RESOLUTIONS = (32, 64, 128, 256)
 CHANNELS = {4: 256, 8: 192, 16: 128, 32: 64, 64: 64, 128: 32, 256: 16}  # at capacity 1
@@ -76,7 +76,10 @@ class Gated(nn.Module):
         self.norm: nn.BatchNorm2d | nn.Identity = nn.BatchNorm2d(2 * outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        return gated_linear_unit(self.norm(self.conv(x)))
+        norm = self.norm
+        if isinstance(norm, nn.BatchNorm2d) and not norm.training and torch.is_grad_enabled():
+            return gated_linear_unit(convolved_and_normed(self.conv, norm, x))
+        return gated_linear_unit(norm(self.conv(x)))
 
     def optimise_(self) -> None:
         if isinstance(self.norm, nn.BatchNorm2d):

@@ -134,5 +134,17 @@ class ProjectedDiscriminator(nn.Module):
         """Mixed maps → one row of logits (B,·) a head."""
         return [head(x, labels, class_weight) for head, x in zip(self.heads, maps, strict=True)]
 
+    def compare(
+        self, real: list[Tensor], fake: list[Tensor], labels: Tensor | None, class_weight: float = 1.0
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """As judge, of both at once, so that the heads' weights are made ready once; nothing goes back to the fake.
+
+        The labels are those of either.
+        """
+        both = [torch.cat([x, y.detach()]) for x, y in zip(real, fake, strict=True)]
+        logits = self.judge(both, None if labels is None else torch.cat([labels, labels]), class_weight)
+        count = len(real[0])
+        return [x[:count] for x in logits], [x[count:] for x in logits]
+
     def forward(self, x: Tensor, labels: Tensor | None, class_weight: float = 1.0) -> list[Tensor]:
         return self.judge(self.project(x), labels, class_weight)

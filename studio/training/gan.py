@@ -129,8 +129,7 @@ class GanTrainer:
         with torch.no_grad():
             real_maps = discriminator.project(augment(blur(images, sigma), policy, context.generator))
         fake_maps = discriminator.project(augment(blur(fake, sigma), policy, context.generator))
-        real = discriminator.judge(real_maps, labels, class_weight)
-        judged = discriminator.judge([x.detach() for x in fake_maps], labels, class_weight)
+        real, judged = discriminator.compare(real_maps, fake_maps, labels, class_weight)
         discriminator_loss = hinge_by_heads(real, judged)
         context.update(discriminator_loss, self.discriminator_optimiser)
         freeze(self.judging, True)

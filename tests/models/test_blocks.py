@@ -3,8 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from studio.models.blocks import UpConv3x3
+from studio.models.blocks import UpConv3x3, convolved_and_normed
 from studio.models.gan import gated_linear_unit
 
 
@@ -37,3 +38,19 @@ def test_a_gated_linear_unit_has_the_gradient_of_torch_s_own(layout: torch.memor
     own, torchs = gated_linear_unit(x), F.glu(x, dim=1)
     torch.testing.assert_close(own, torchs)
     torch.testing.assert_close(*(torch.autograd.grad(y.square().sum(), x) for y in (own, torchs)))
+
+
+@pytest.mark.parametrize("conv", [UpConv3x3(3, 4), nn.Conv2d(3, 4, 3, padding=1, bias=False)])
+def test_a_convolution_that_takes_in_its_batch_norm_is_the_two_and_has_their_gradients(
+    conv: UpConv3x3 | nn.Conv2d,
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    conv, norm = conv.double(), nn.BatchNorm2d(4).double().eval()
+    for tensor in (norm.weight, norm.bias, norm.running_mean, norm.running_var):
+        assert tensor is not None
+        nn.init.uniform_(tensor, 0.5, 2, generator=generator)
+    x = torch.randn(2, 3, 6, 4, dtype=torch.float64, generator=generator).requires_grad_()
+    apart, together = norm(conv(x)), convolved_and_normed(conv, norm, x)
+    torch.testing.assert_close(together, apart)
+    towards, wanted = torch.randn_like(apart), (x, *conv.parameters(), *norm.parameters())
+    torch.testing.assert_close(*(torch.autograd.grad(y, wanted, towards) for y in (together, apart)))

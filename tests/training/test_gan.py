@@ -81,6 +81,21 @@ def test_class_enters_the_two_deepest_heads_of_features_alone() -> None:
     assert all(torch.allclose(a, b) for a, b in zip(without, discriminator(x, None), strict=True))
 
 
+def test_real_and_fake_are_compared_at_once_as_they_are_judged_apart() -> None:
+    torch.manual_seed(0)
+    discriminator = ProjectedDiscriminator(2, ToyFeatures).eval()
+    real, fake = (discriminator.project(torch.rand(2, 3, 64, 64).requires_grad_()) for _ in range(2))
+    labels = torch.tensor([0, 1])
+    for given in (labels, None):
+        both = discriminator.compare(real, fake, given, 0.7)
+        for together, maps in zip(both, (real, fake), strict=True):
+            torch.testing.assert_close(together, discriminator.judge(maps, given, 0.7))
+    sum(x.sum() for x in both[1]).backward()
+    assert discriminator.heads[0].logit.bias.grad is not None
+    with pytest.raises(RuntimeError, match="not have been used"):
+        torch.autograd.grad(discriminator.compare(real, fake, labels)[1][0].sum(), fake[0])
+
+
 def test_pixel_head_sees_a_lattice_of_one_pixel_that_means_hide() -> None:
     torch.manual_seed(0)
     head = PixelHead()
