@@ -7,8 +7,6 @@ from torch import Tensor, nn
 from studio.style.encoder import VARIANCE_FLOOR, pad
 from studio.style.gradients import modulated_norm
 
-OPEN, AJAR = 0.5, 0.05  # gates of residual blocks at first
-
 
 class Affine(nn.Module):
     """A linear function of the code, at one place or everywhere. (B,C) → (B,O,1,1), (B,C,h,w) → (B,O,h,w)."""
@@ -102,12 +100,12 @@ class Styled(nn.Module):
 
 
 class StyledBlock(nn.Module):
-    """Residual block: two styled convolutions, and a gate on what they add, at first at `gate`."""
+    """Residual block: two styled convolutions, and a gate on what they add, almost shut at first in wide blocks."""
 
-    def __init__(self, channels: int, condition: int, dilation: int, gate: float, kernels: int = 0) -> None:
+    def __init__(self, channels: int, condition: int, dilation: int = 1, kernels: int = 0) -> None:
         super().__init__()
         self.first, self.second = (Styled(channels, channels, condition, dilation, kernels=kernels) for _ in range(2))
-        self.gate = Affine(condition, channels, bias=gate)
+        self.gate = Affine(condition, channels, bias=0.5 if dilation == 1 else 0.05)
 
     def forward(self, x: Tensor, condition: Tensor) -> Tensor:
         added = self.second(F.relu(self.first(x, condition)), condition)

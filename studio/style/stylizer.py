@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import MODEL_KINDS, ModelKind
 from studio.style.encoder import LAYERS, EncoderConfig, pad, statistics_of
-from studio.style.styled import AJAR, OPEN, Affine, Styled, StyledBlock, resized, spread
+from studio.style.styled import Affine, Styled, StyledBlock, resized, spread
 
 COLOURS = 6  # first entries of a code: mean and deviation of R, G and B
 CODE_SIZE = 0.3  # root mean square of the rest
@@ -35,7 +35,7 @@ class StylizerConfig:
     resolution. blocks: residual blocks; wide: those among them, the last, whose convolutions skip every other pixel,
     for larger strokes. code: length of what is learned of a code, colours included. hidden: width of the network that
     makes it. matched: maps of the encoder, from the finest, that the network sees in the style's statistics. kernels:
-    that the style mixes into every modulated convolution. finish: residual blocks at half resolution, the last."""
+    that the style mixes into every modulated convolution."""
 
     widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 128)
     channels: int = 64
@@ -46,7 +46,6 @@ class StylizerConfig:
     hidden: int = 384
     matched: int = 0
     kernels: int = 0
-    finish: int = 0
 
     def __post_init__(self) -> None:
         EncoderConfig(widths=self.widths)
@@ -59,8 +58,6 @@ class StylizerConfig:
             raise InvalidRequest(f"matched must be from 0 to the encoder's {LAYERS} maps; got {self.matched}.")
         if not 0 <= self.kernels <= 16:
             raise InvalidRequest(f"kernels must be from 0 to 16; got {self.kernels}.")
-        if not 0 <= self.finish <= 4:
-            raise InvalidRequest(f"finish must be from 0 to 4 blocks; got {self.finish}.")
         if not COLOURS < self.code <= 2048:
             raise InvalidRequest(f"code must be from {COLOURS + 1} to 2048; got {self.code}.")
 
@@ -97,15 +94,13 @@ class Stylizer(nn.Module):
         self.distance = nn.Parameter(torch.tensor(1.0))  # log of how fast strokes come in off the own code
         self.entry = nn.Conv2d(12, config.half, 3)
         self.down = nn.Conv2d(config.half, config.channels, 3, stride=2)
-        reach = [(1, OPEN)] * (config.blocks - config.wide) + [(WIDE, AJAR)] * config.wide
+        first_wide = config.blocks - config.wide
         self.blocks = nn.ModuleList(
-            StyledBlock(config.channels, condition, dilation, gate, config.kernels) for dilation, gate in reach
+            StyledBlock(config.channels, condition, WIDE if index >= first_wide else 1, config.kernels)
+            for index in range(config.blocks)
         )
         self.up = Styled(config.channels, config.half, condition, doubled=True, kernels=config.kernels)
         self.skip = Affine(condition, config.half, bias=0.5)
-        self.finish = nn.ModuleList(
-            StyledBlock(config.half, condition, 1, AJAR, config.kernels) for _ in range(config.finish)
-        )
         self.lanes = nn.ModuleList(
             nn.Conv2d(width, config.half if index == 0 else config.channels, 3, bias=False)
             for index, width in enumerate(config.widths[: config.matched])
@@ -197,8 +192,6 @@ class Stylizer(nn.Module):
         for block in self.blocks:
             x = block(x, condition)
         x = F.relu(self.up(x, condition)) + spread(self.skip(condition), fine).to(fine) * fine
-        for block in self.finish:
-            x = block(x, condition)
         return STROKE_SIZE * self.exit(pad(x)) + self._tinted(unit, condition)
 
     def _tinted(self, unit: Tensor, condition: Tensor) -> Tensor:

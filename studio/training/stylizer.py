@@ -49,7 +49,7 @@ def read_encoder(path: str) -> StyleEncoder:
 
 
 class StylizerTrainer:
-    """The stylizer, the frozen judges, and Adam."""
+    """The stylizer, the frozen judges, and the optimisers."""
 
     def __init__(self, model_config: StylizerConfig, config: StylizerTraining, class_count: int) -> None:
         del class_count
@@ -65,14 +65,20 @@ class StylizerTrainer:
                 "set widths to the encoder's."
             )
         self.model: Stylizer = Stylizer(model_config).to(memory_format=torch.channels_last)
-        self.optimiser = torch.optim.Adam(self.model.parameters(), config.learning_rate, (0.9, 0.99), foreach=True)
+        parameters = list(self.model.parameters())
+        matrices = [p for p in parameters if p.dim() == 2] if config.muon else []
+        others = [p for p in parameters if p.dim() != 2] if config.muon else parameters
+        self.optimiser = torch.optim.Adam(others, config.learning_rate, (0.9, 0.99), foreach=True)
+        self.muon: torch.optim.Optimizer | None = None
+        if matrices:
+            self.muon = torch.optim.Muon(matrices, config.learning_rate, 0.0, adjust_lr_fn="match_rms_adamw")
 
     def modules(self) -> dict[str, nn.Module]:
         """The judges stay out: they come from their files."""
         return {"model": self.model}
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return {"optimiser": self.optimiser}
+        return {"optimiser": self.optimiser, **({"muon": self.muon} if self.muon else {})}
 
     def to(self, device: torch.device) -> None:
         for module in (self.model, self.encoder, *([self.teacher] if self.teacher else [])):
@@ -80,8 +86,9 @@ class StylizerTrainer:
 
     def step(self, contents: Tensor, styles: Tensor, context: StepContext) -> Mapping[str, Tensor]:
         config, generator = self.config, context.generator
-        for group in self.optimiser.param_groups:
-            group["lr"] = config.learning_rate * fall(context.images, config.horizon)
+        for optimiser in self.optimisers().values():
+            for group in optimiser.param_groups:
+                group["lr"] = config.learning_rate * fall(context.images, config.horizon)
         contents, styles = (x.contiguous(memory_format=torch.channels_last) for x in (contents, styles))
         shifts = range(min(config.styles_each, len(styles)))
         first = torch.arange(len(contents)).repeat(len(shifts))
@@ -99,7 +106,10 @@ class StylizerTrainer:
         painted = self.model(contents[first], code, own, weight, maps=maps).float()
         terms = losses.terms(painted, self.views(painted), wanted, hands, generator)
         loss = losses.weighed(terms, self._weights(weight))
-        context.update(loss, self.optimiser)
+        self.model.zero_grad(set_to_none=True)
+        loss.backward()
+        for optimiser in self.optimisers().values():
+            context.descend(optimiser)
         return {"loss": loss.detach(), **{name: term.detach().mean() for name, term in terms.items()}}
 
     def _weights(self, weight: Tensor) -> dict[str, Tensor | float]:

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+import torch
+
+from studio.core.errors import InvalidRequest
 from studio.models import bounds
 
 
@@ -13,11 +16,13 @@ class StylizerTraining:
     alone). styles_each: styles in which every content of a batch is painted. picture: px to which the pictures are
     read. crop: px; zoom: crops are enlarged at random by 1 to so much, as larger pictures show things. style_bias:
     styles are taken by this power of how unlike photographs they are; 0 for equally often. horizon: pictures over which
-    the learning rate falls to 0, by half a cosine (Loshchilov & Hutter 2017, eq. 5); 0 keeps it. content_weight: of the
-    content loss in the middle of its range, whose ends are `content_range` times less and more. gram_weight,
-    moment_weight, sliced_weight: of the style losses, the last of the pixels too. fine_weight: of the encoder's view
-    beside the teacher's. variation_weight: of smoothness. held_out: pictures of each kind that are shown and never
-    trained on.
+    the learning rate falls to 0, by half a cosine (Loshchilov & Hutter 2017, eq. 5); 0 keeps it. muon: whether matrices
+    are updated by Muon, in steps as large as Adam's (Liu et al. 2025, arXiv 2502.16982, eq. 4): the network that makes
+    codes learns twice as fast so, for its gradients leave most directions of a code almost untouched.
+    content_weight: of the content loss in the middle of its range, whose ends are `content_range` times less and more.
+    gram_weight, moment_weight, sliced_weight: of the style losses, the last of the pixels too. fine_weight: of the
+    encoder's view beside the teacher's. variation_weight: of smoothness. held_out: pictures of each kind that are
+    shown and never trained on.
     """
 
     encoder: str = ""
@@ -29,6 +34,7 @@ class StylizerTraining:
     style_bias: float = 2.0
     learning_rate: float = 1e-3
     horizon: int = 0
+    muon: bool = False
     content_weight: float = 0.5
     content_range: float = 4.0
     gram_weight: float = 6.0
@@ -44,6 +50,10 @@ class StylizerTraining:
         bounds.whole("held_out", self.held_out, 1, 1024)
         bounds.whole("styles_each", self.styles_each, 1, 64)
         bounds.whole("horizon", self.horizon, 0, 10**12)
+        if self.muon and not hasattr(torch.optim, "Muon"):
+            raise InvalidRequest(
+                f"muon needs torch 2.9 or later; this is {torch.__version__}. Upgrade, or set muon=false."
+            )
         bounds.real("zoom", self.zoom, 1, 8)
         bounds.real("style_bias", self.style_bias, 0, 16)
         bounds.real("learning_rate", self.learning_rate, 1e-8, 1)

@@ -28,6 +28,7 @@ from studio.training.stylizer_settings import StylizerTraining
 WIDTHS = (4, 4, 4, 4, 4)
 TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8)
 SIDE = 40
+WITH_MUON = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has Muon from 2.9 on")
 
 
 @pytest.fixture
@@ -137,7 +138,35 @@ def test_a_stylizer_that_matches_maps_learns_a_pair_by_heart(training: StylizerT
     assert all(float(lane.detach().abs().max()) > 1e-3 for lane in trainer.model.lanes.parameters()), "they began at 0"
 
 
-def test_a_run_stopped_and_resumed_equals_the_run_never_stopped(training: StylizerTraining, tmp_path: Path) -> None:
+@WITH_MUON
+def test_muon_turns_matrices_alone_and_by_steps_of_adam_s_size(training: StylizerTraining) -> None:
+    trainer = StylizerTrainer(TINY, dataclasses.replace(training, learning_rate=1e-2, muon=True), 0)
+    x, y = (torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
+    matrix = trainer.model.tint.weight
+    before = matrix.detach().clone()
+    trainer.step(x, y, StepContext(Accelerator(cpu=True), torch.Generator().manual_seed(0), 0))
+    moved = matrix.detach() - before
+    values = torch.linalg.svdvals(moved)
+    assert float(values[0] / values.median()) < 4, "all directions are moved about alike"
+    assert float(moved.square().mean().sqrt()) == pytest.approx(0.2 * 1e-2, rel=0.5)
+    groups = {
+        name: {p.dim() for group in o.param_groups for p in group["params"]} for name, o in trainer.optimisers().items()
+    }
+    assert groups["muon"] == {2}
+    assert 2 not in groups["optimiser"]
+
+
+def test_muon_on_a_torch_without_it_is_a_sentence(training: StylizerTraining, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.optim, "Muon", raising=False)
+    with pytest.raises(InvalidRequest, match="torch 2"):
+        dataclasses.replace(training, muon=True)
+
+
+@pytest.mark.parametrize("muon", [False, pytest.param(True, marks=WITH_MUON)])
+def test_a_run_stopped_and_resumed_equals_the_run_never_stopped(
+    training: StylizerTraining, muon: bool, tmp_path: Path
+) -> None:
+    training = dataclasses.replace(training, muon=muon)
     whole, parts = tmp_path / "whole.safetensors", tmp_path / "parts.safetensors"
     result_of(fit(RECIPES["stylizer"], TINY, training, data(), options(whole)))
     first = fit(RECIPES["stylizer"], TINY, training, data(), options(parts))
