@@ -146,9 +146,10 @@ def test_muon_turns_matrices_alone_and_by_steps_of_adam_s_size(training: Stylize
     before = matrix.detach().clone()
     trainer.step(x, y, StepContext(Accelerator(cpu=True), torch.Generator().manual_seed(0), 0))
     moved = matrix.detach() - before
-    values = torch.linalg.svdvals(moved)
-    assert float(values[0] / values.median()) < 4, "all directions are moved about alike"
-    assert float(moved.square().mean().sqrt()) == pytest.approx(0.2 * 1e-2, rel=0.5)
+    assert matrix.grad is not None
+    steps, slopes = (torch.linalg.svdvals(x)[:4] for x in (moved, matrix.grad))
+    assert float(steps[0] / steps[3]) < 0.2 * float(slopes[0] / slopes[3]), "directions are moved more alike"
+    assert 0.05 < float(moved.square().mean().sqrt()) / 1e-2 < 0.25  # 0.2 where the gradient has full rank
     groups = {
         name: {p.dim() for group in o.param_groups for p in group["params"]} for name, o in trainer.optimisers().items()
     }
