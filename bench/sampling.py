@@ -3,9 +3,10 @@
 The ceiling is the fastest of a few plain 3x3 convolutions in the engine's number type, channels last, whether all
 threads share one convolution or each has its own. Ceiling and generator are timed in turns, so that whatever else the
 machine does falls on both; the ratio is the median over the turns. Of the generator only the convolutions' arithmetic
-counts, as it is really done, but all of its time, from request to picture. A second row counts the arithmetic of the
-network as it is defined, nearest upsampling and then a 3x3 convolution (effective FLOP, as in Lavin & Gray 2016); the
-transposed convolution that replaces the two does 4 multiplications for 9.
+counts, but all of its time, from request to picture. The bar is for the network's arithmetic, nearest upsampling and
+then a 3x3 convolution (effective FLOP, as in Lavin & Gray 2016): pictures a second, over those that the ceiling would
+allow. A second row counts what is really done; the transposed convolution that replaces the two does 4 multiplications
+for 9. Both come again in float32 where the engine computes in bfloat16.
 """
 
 import statistics
@@ -101,27 +102,37 @@ class Machine:
 def measure(model: str) -> Iterator[Row]:
     """Figures of a model, by name or path."""
     engine = Engine()
-    many, sixteen = (SampleRequest(model=model, count=count) for count in (MANY, 16))
-    result_of(engine.sample(many))  # the first pictures load the model and choose the number type
-    machine = Machine(*engine.hardware)
+    sixteen = SampleRequest(model=model, count=16)
+    yield from shares(engine, model)
     info = engine.info(model)
-    calls, done, defined = arithmetic(checkpoint.load(info.path).build())
-    turns = [(machine.ceiling(), MANY / seconds(lambda: result_of(engine.sample(many)))) for _ in range(TURNS)]
-    top = statistics.median(best for best, _ in turns)
-    number, count = str(machine.dtype).removeprefix("torch."), machine.workers.count
-    yield Row("convolution ceiling", top / 1e9, "GFLOP/s", note=f"{number}, {count} workers")
-    share = statistics.median(pace / best for best, pace in turns)
-    note = f"{done / 2e9:.2f} GMAC a picture, as done"
-    yield Row("sampling, of the ceiling", share * done, "", BAR_CEILING, at_least=True, note=note)
-    note = f"{defined / 2e9:.2f} GMAC, nearest upsampling and 3x3 convolutions"
-    yield Row("sampling, arithmetic as defined, of the ceiling", share * defined, "", note=note)
-    yield Row("its convolutions one by one, arithmetic really done", machine.alone(calls, done) / top, "")
+    if engine.hardware[1].half:
+        full = Engine()
+        full.hardware[1].half = False
+        yield from shares(full, model)
     times = [seconds(lambda: result_of(engine.sample(sixteen))) for _ in range(TURNS)]
     yield Row(f"16 pictures at {info.resolution} px", statistics.median(times), "s", BAR_PICTURES)
     loop = WalkRequest(model=model, seeds=(1, 2, 3), frames=120)
     with tempfile.TemporaryDirectory() as folder:
         times = [seconds(lambda: result_of(engine.walk(loop, Path(folder) / "loop.mp4"))) for _ in range(3)]
     yield Row("120-frame loop to MP4", statistics.median(times), "s", BAR_LOOP)
+
+
+def shares(engine: Engine, model: str) -> Iterator[Row]:
+    """The ceiling in the engine's number type, and what sampling comes to of it."""
+    many = SampleRequest(model=model, count=MANY)
+    result_of(engine.sample(many))  # the first pictures load the model and choose the number type
+    machine = Machine(*engine.hardware)
+    calls, done, defined = arithmetic(checkpoint.load(engine.info(model).path).build())
+    turns = [(machine.ceiling(), MANY / seconds(lambda: result_of(engine.sample(many)))) for _ in range(TURNS)]
+    top = statistics.median(best for best, _ in turns)
+    number, count = str(machine.dtype).removeprefix("torch."), machine.workers.count
+    yield Row(f"convolution ceiling, {number}", top / 1e9, "GFLOP/s", note=f"{count} workers")
+    share = statistics.median(pace / best for best, pace in turns)
+    note = f"{defined / 2e9:.2f} GMAC a picture, the network's"
+    yield Row(f"sampling, of the ceiling, {number}", share * defined, "", BAR_CEILING, at_least=True, note=note)
+    note = f"{done / 2e9:.2f} GMAC, by transposed convolutions"
+    yield Row(f"arithmetic really done, of the ceiling, {number}", share * done, "", note=note)
+    yield Row(f"its convolutions one by one, really done, {number}", machine.alone(calls, done) / top, "")
 
 
 def seconds(job: Callable[[], object]) -> float:
