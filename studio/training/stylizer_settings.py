@@ -17,12 +17,11 @@ class StylizerTraining:
     read. crop: px; zoom: crops are enlarged at random by 1 to so much, as larger pictures show things. style_bias:
     styles are taken by this power of how unlike photographs they are; 0 for equally often. horizon: pictures over which
     the learning rate falls to 0, by half a cosine (Loshchilov & Hutter 2017, eq. 5); 0 keeps it. muon: whether matrices
-    are updated by Muon, in steps as large as Adam's (Liu et al. 2025, arXiv 2502.16982, eq. 4): the network that makes
-    codes learns twice as fast so, for its gradients leave most directions of a code almost untouched.
-    content_weight: of the content loss in the middle of its range, whose ends are `content_range` times less and more.
-    gram_weight, moment_weight, sliced_weight: of the style losses, the last of the pixels too. fine_weight: of the
-    encoder's view beside the teacher's. variation_weight: of smoothness. held_out: pictures of each kind that are
-    shown and never trained on.
+    are updated by Muon, in steps as large as Adam's (Liu et al. 2025, arXiv 2502.16982, eq. 4), for gradients leave
+    most directions of a code almost untouched. content_weight: of the content loss in the middle of its range,
+    whose ends are `content_range` times less and more. gram_weight, moment_weight, sliced_weight: of the style
+    losses, the last of the pixels too. fine_weight: of the encoder's view beside the teacher's. variation_weight:
+    of smoothness. held_out: pictures of each kind that are shown and never trained on.
     """
 
     encoder: str = ""
