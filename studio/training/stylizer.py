@@ -66,19 +66,22 @@ class StylizerTrainer:
             )
         self.model: Stylizer = Stylizer(model_config).to(memory_format=torch.channels_last)
         parameters = list(self.model.parameters())
-        matrices = [p for p in parameters if p.dim() == 2] if config.muon else []
-        others = [p for p in parameters if p.dim() != 2] if config.muon else parameters
-        self.optimiser = torch.optim.Adam(others, config.learning_rate, (0.9, 0.99), foreach=True)
-        self.muon: torch.optim.Optimizer | None = None
+        matrices = [p for p in parameters if config.muon and p.dim() == 2]
+        others = [p for p in parameters if not (config.muon and p.dim() == 2)]
+        self._optimisers: dict[str, torch.optim.Optimizer] = {
+            "optimiser": torch.optim.Adam(others, config.learning_rate, (0.9, 0.99), foreach=True)
+        }
         if matrices:
-            self.muon = torch.optim.Muon(matrices, config.learning_rate, 0.0, adjust_lr_fn="match_rms_adamw")
+            self._optimisers["muon"] = torch.optim.Muon(
+                matrices, config.learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
+            )
 
     def modules(self) -> dict[str, nn.Module]:
         """The judges stay out: they come from their files."""
         return {"model": self.model}
 
     def optimisers(self) -> dict[str, torch.optim.Optimizer]:
-        return {"optimiser": self.optimiser, **({"muon": self.muon} if self.muon else {})}
+        return self._optimisers
 
     def to(self, device: torch.device) -> None:
         for module in (self.model, self.encoder, *([self.teacher] if self.teacher else [])):
@@ -86,7 +89,7 @@ class StylizerTrainer:
 
     def step(self, contents: Tensor, styles: Tensor, context: StepContext) -> Mapping[str, Tensor]:
         config, generator = self.config, context.generator
-        for optimiser in self.optimisers().values():
+        for optimiser in self._optimisers.values():
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * fall(context.images, config.horizon)
         contents, styles = (x.contiguous(memory_format=torch.channels_last) for x in (contents, styles))
@@ -108,7 +111,7 @@ class StylizerTrainer:
         loss = losses.weighed(terms, self._weights(weight))
         self.model.zero_grad(set_to_none=True)
         loss.backward()
-        for optimiser in self.optimisers().values():
+        for optimiser in self._optimisers.values():
             context.descend(optimiser)
         return {"loss": loss.detach(), **{name: term.detach().mean() for name, term in terms.items()}}
 
