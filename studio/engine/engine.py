@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 from PIL import Image
 
 from studio.core.decode import Source
@@ -205,6 +206,12 @@ class Engine:
     def can_enlarge(self) -> bool:
         """Whether pictures are enlarged by the upscaler; without its file they are by Lanczos."""
         return self._enlarger.ready
+
+    def enlarge(self, images: Sequence[Image.Image], size: int) -> list[Image.Image]:
+        """RGB pictures with their long sides brought to `size` px, as the size of a SampleRequest does it."""
+        frames = [np.asarray(image) for image in images]
+        larger = self._machine.single(self._enlarger.enlarged, frames, size, self._machine.hardware[1])
+        return [Image.fromarray(frame) for frame in larger]
 
     @property
     def can_stylize(self) -> bool:

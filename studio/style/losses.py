@@ -11,6 +11,7 @@ from studio.style.encoder import VARIANCE_FLOOR
 from studio.style.gradients import described, in_order, instance_norm, relative
 from studio.style.sight import View, content_of
 
+PREFIXES = ("", "fine_", "second_")  # of the terms of a view: from a step back, close by, and by a second judge
 POSITIONS = 512  # of a map that stand for all of them in the sliced Wasserstein distance
 
 
@@ -23,6 +24,15 @@ def content_distance(maps: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor
     pairs = ((instance_norm(x, VARIANCE_FLOOR), instance_norm(y, VARIANCE_FLOOR)) for x, y in both)
     layers = [(x - y).square().mean(dim=(1, 2, 3)).float() for x, y in pairs]
     return torch.stack(layers).mean(dim=0)
+
+
+def perceptual_distance(maps: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
+    """Squared difference of maps of unit length over the channels at every place, averaged over places and layers
+    (Zhang et al. 2018, eq. 1, without weights of channels): unlike `content_distance`, sensitive to the finest detail.
+    """
+    both = zip(maps, wanted, strict=True)
+    layers = [(1 - F.cosine_similarity(x.float(), y.float(), dim=1)).mean(dim=(1, 2)) for x, y in both]
+    return 2 * torch.stack(layers).mean(dim=0)
 
 
 def gram(maps: Tensor) -> Tensor:
@@ -107,23 +117,32 @@ def style_terms(hand: Hand, wanted: Hand, generator: torch.Generator) -> dict[st
 
 def terms(
     painted: Tensor,
-    views: tuple[View, View],
+    views: Sequence[View],
     wanted: Sequence[Tensor],
     hands: Sequence[Hand],
     generator: torch.Generator,
+    contents: Sequence[View] = (),
 ) -> dict[str, Tensor]:
     """Every term of the loss, (B,) each. painted: (B,3,H,W) float32, and its views. wanted: `content_of` the contents.
-    hands: of the styles' two views."""
+    hands: of the styles' views. contents: of the contents, view by view, where their detail is compared too."""
     own = [Hand.of(view, generator) for view in views]
     with torch.autocast(painted.device.type, enabled=False):
-        coarse, fine = (style_terms(one, asked, generator) for one, asked in zip(own, hands, strict=True))
+        of_style: dict[str, Tensor] = {}
+        for prefix, one, asked in zip(PREFIXES, own, hands, strict=False):
+            of_style |= {prefix + name: term for name, term in style_terms(one, asked, generator).items()}
+        detail = [perceptual_distance(x[1:], y[1:]) for x, y in zip(from_afar(views), contents, strict=False)]
         return {
             "content": content_distance(content_of(views[0]), wanted),
-            **coarse,
-            **{f"fine_{name}": term for name, term in fine.items()},
+            **({"detail": torch.stack(detail).mean(dim=0)} if detail else {}),
+            **of_style,
             "variation": variation(painted),
             "excess": excess(painted),
         }
+
+
+def from_afar(views: Sequence[View]) -> list[View]:
+    """All but the close one."""
+    return [view for prefix, view in zip(PREFIXES, views, strict=False) if prefix != "fine_"]
 
 
 def weighed(terms: Mapping[str, Tensor], weights: Mapping[str, Tensor | float]) -> Tensor:

@@ -22,7 +22,8 @@ from studio.style.stylizer import Stylizer
 
 LEARNING_RATE, HALVED = 0.02, 40  # of Adam at first, and the steps in which it falls by half
 WEIGHTS = {"gram": 6.0, "moments": 3.0, "sliced": 4.0}  # of style, as in the recipe
-CONTENT, CONTENT_RANGE, FINE, VARIATION = 0.5, 5.0, 0.3, 0.02
+CONTENT, CONTENT_RANGE, DETAIL = 0.1, 5.0, 6.0  # of content, and of its detail over that
+FINE, SECOND, VARIATION = 0.3, 0.7, 0.02
 
 Contents = Callable[[torch.Generator], Tensor]  # pictures (B,3,H,W) in [-1,1] to paint
 
@@ -84,26 +85,28 @@ class Course:
         with torch.no_grad():
             small = reduced(contents, LOOK)
             read = (small, *self.encoder(small))
-            wanted = content_of(self._views(contents)[0])
+            seen = losses.from_afar(self._views(contents))
             own = self.stylizer.code(read)
         painted = self.stylizer(contents, code.expand(count, -1), own, weight, maps=read[1:]).float()
         hands = [hand.rows(torch.zeros(count, dtype=torch.long)) for hand in self._hands]
-        terms = losses.terms(painted, self._views(painted), wanted, hands, generator)
+        terms = losses.terms(painted, self._views(painted), content_of(seen[0]), hands, generator, seen)
         return losses.weighed(terms, weights(weight))
 
 
 def weights(weight: Tensor) -> dict[str, Tensor | float]:
     """Of every term. weight: (B,) 0 to 1, that of the content."""
     fine = {f"fine_{name}": FINE * value for name, value in WEIGHTS.items()}
+    second = {f"second_{name}": SECOND * value for name, value in WEIGHTS.items()}
     content = CONTENT * CONTENT_RANGE ** (2 * weight - 1)
-    return {"content": content, **WEIGHTS, **fine, "variation": VARIATION, "excess": 1.0}
+    others = {"variation": VARIATION, "excess": 1.0}
+    return {"content": content, "detail": DETAIL * content, **WEIGHTS, **fine, **second, **others}
 
 
 def perceived(encoder: StyleEncoder) -> Views:
     """The judges where there is no teacher: the encoder under its metric."""
     perception = Perception(encoder)
 
-    def views(x: Tensor) -> tuple[View, View]:
+    def views(x: Tensor) -> tuple[View, ...]:
         small = reduced(x)
         return (small, *perception(small)[STYLE_LAYERS]), (x, *perception(x)[:FINE_DEPTH])
 

@@ -16,10 +16,11 @@ READ = 0.5
 LOOK = (READ + SIGHT) / 2  # what they are read at in the middle
 STYLE_LAYERS = slice(0, 4)
 CONTENT_LAYERS = slice(2, 4)  # strides 4 and 8
+SECOND_DEPTH = 3  # maps of EfficientNet-Lite0: strides 4, 8 and 16
 FINE_DEPTH = 3  # maps that watch over the finest detail
 
 View = tuple[Tensor, ...]  # a picture, then maps of it, from the finest on
-Views = Callable[[Tensor], tuple[View, View]]  # the picture from a step back, and close by
+Views = Callable[[Tensor], tuple[View, ...]]  # the picture from a step back, close by, and to a second judge
 
 
 def reduced(x: Tensor, factor: float = SIGHT) -> Tensor:

@@ -85,11 +85,24 @@ class Styled(nn.Module):
         if self.kernels is None or self.shares is None:
             return self._by(self.conv.weight, x)
         shares = self.shares(condition).mean(dim=(2, 3))
+        if x.device.type != "cpu":
+            return self._stacked(x, shares)
         with torch.autocast(x.device.type, enabled=False):
             more = torch.tensordot(shares, self.kernels.unflatten(0, (shares.shape[1], -1)), dims=1)
             weights = self.conv.weight + more
         each = zip(weights.expand(len(x), -1, -1, -1, -1), x.split(1), strict=True)
         return torch.cat([self._by(weight.contiguous(memory_format=torch.channels_last), one) for weight, one in each])
+
+    def _stacked(self, x: Tensor, shares: Tensor) -> Tensor:
+        """The same in another order: the maps of all kernels at once, then their sum in these shares (B,K).
+
+        More arithmetic in fewer and larger pieces, which an accelerator prefers.
+        """
+        assert self.kernels is not None
+        own, *others = self._by(torch.cat([self.conv.weight, self.kernels]), x).chunk(1 + shares.shape[1], dim=1)
+        for index, other in enumerate(others):
+            own = torch.addcmul(own, other, shares[:, index, None, None, None].to(other))
+        return own
 
     def _by(self, weight: Tensor, x: Tensor) -> Tensor:
         return (

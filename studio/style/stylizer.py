@@ -35,7 +35,8 @@ class StylizerConfig:
     resolution. blocks: residual blocks; wide: those among them, the last, whose convolutions skip every other pixel,
     for larger strokes. code: length of what is learned of a code, colours included. hidden: width of the network that
     makes it. matched: maps of the encoder, from the finest, that the network sees in the style's statistics. kernels:
-    that the style mixes into every modulated convolution."""
+    that the style mixes into every modulated convolution. pooled: learned features of each map but the finest that
+    codes are made from too, averaged over a picture."""
 
     widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 128)
     channels: int = 64
@@ -46,6 +47,7 @@ class StylizerConfig:
     hidden: int = 384
     matched: int = 0
     kernels: int = 0
+    pooled: int = 0
 
     def __post_init__(self) -> None:
         EncoderConfig(widths=self.widths)
@@ -58,6 +60,8 @@ class StylizerConfig:
             raise InvalidRequest(f"matched must be from 0 to the encoder's {LAYERS} maps; got {self.matched}.")
         if not 0 <= self.kernels <= 16:
             raise InvalidRequest(f"kernels must be from 0 to 16; got {self.kernels}.")
+        if not 0 <= self.pooled <= 256:
+            raise InvalidRequest(f"pooled must be from 0 to 256; got {self.pooled}.")
         if not COLOURS < self.code <= 2048:
             raise InvalidRequest(f"code must be from {COLOURS + 1} to 2048; got {self.code}.")
 
@@ -84,8 +88,9 @@ class Stylizer(nn.Module):
         self.register_buffer("scale", torch.ones(config.statistics))
         self.centre: Tensor
         self.scale: Tensor
+        self.pools = nn.ModuleList(nn.Conv2d(width, config.pooled, 1) for width in config.widths[1:] if config.pooled)
         self.learned = nn.Sequential(
-            nn.Linear(config.statistics, config.hidden),
+            nn.Linear(config.statistics + len(self.pools) * config.pooled, config.hidden),
             nn.SiLU(),
             nn.Linear(config.hidden, config.hidden),
             nn.SiLU(),
@@ -115,10 +120,22 @@ class Stylizer(nn.Module):
         statistics."""
         statistics = statistics_of(maps)
         matched = statistics[:, COLOURS : COLOURS + self.code_length - self.config.code]
+        features = [(statistics - self.centre) / self.scale, *self._pooled(maps)]
         with torch.autocast(statistics.device.type, enabled=False):
-            learned = self.learned((statistics - self.centre) / self.scale)
+            learned = self.learned(torch.cat(features, dim=1))
         learned = CODE_SIZE * learned * torch.rsqrt(learned.square().mean(dim=1, keepdim=True) + 1e-6)
         return torch.cat([statistics[:, :COLOURS], learned, matched], dim=1)
+
+    def _pooled(self, maps: Sequence[Tensor]) -> list[Tensor]:
+        """Means over a picture of learned, rectified mixtures of its channels, (B,P) for each map: how its values are
+        spread in directions that moments channel by channel do not tell apart."""
+        pooled, begin = [], COLOURS + 2 * self.config.widths[0]
+        for pool, each in zip(self.pools, maps[2:], strict=False):
+            mean, deviation = self.centre[begin : begin + 2 * each.shape[1]].chunk(2)
+            normal = (each - _colour(mean[None]).to(each)) / _colour(deviation[None]).to(each)
+            pooled.append(F.relu(pool(normal)).float().mean(dim=(2, 3)))
+            begin += 2 * each.shape[1]
+        return pooled
 
     def forward(
         self,

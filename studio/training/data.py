@@ -145,27 +145,34 @@ def crops(
     zoom: each is enlarged by 1 to so much. weights: (N,), how often each picture is taken; None for equally often.
     """
     if weights is None:
-        index = torch.randint(len(pictures), (count,), generator=generator).tolist()
+        index = torch.randint(len(pictures), (count,), generator=generator)
     else:
-        index = torch.multinomial(weights, count, replacement=True, generator=generator).tolist()
-    sides = [side] * count
+        index = torch.multinomial(weights, count, replacement=True, generator=generator)
+    sides = torch.full((count,), float(side))
     if zoom > 1:
-        sides = (side / torch.empty(count).uniform_(1, zoom, generator=generator)).round().int().tolist()
-    corners = torch.rand(count, 2, generator=generator).tolist()
-    mirrored = (torch.rand(count, generator=generator) < 0.5).tolist()
-    cut = []
-    for i, own, places, turn in zip(index, sides, corners, mirrored, strict=True):
-        y, x = (int(place * (pictures.shape[-1] - own + 1)) for place in places)
-        square = pictures[i, :, y : y + own, x : x + own].float()
-        cut.append(enlarged(square.flip(2) if flip and turn else square, side))
-    return torch.stack(cut).div(127.5).sub(1)
+        sides = side / torch.empty(count).uniform_(1, zoom, generator=generator)
+    corners = torch.rand(count, 2, generator=generator)
+    mirrored = (torch.rand(count, generator=generator) < 0.5) & flip
+    whole = pictures[index.to(pictures.device)]
+    if zoom > 1:
+        cut = windows(whole.float(), side, corners * (whole.shape[-1] - sides)[:, None], sides)
+    else:
+        places = (corners * (whole.shape[-1] - side + 1)).int().tolist()
+        cut = torch.stack([x[:, j : j + side, i : i + side] for x, (j, i) in zip(whole, places, strict=True)]).float()
+    cut = torch.where(mirrored.to(cut.device)[:, None, None, None], cut.flip(3), cut)
+    return cut.clamp(0, 255).div(127.5).sub(1)
 
 
-def enlarged(square: Tensor, side: int) -> Tensor:
-    """(3,s,s) in [0,255] → (3,side,side), bicubic."""
-    if square.shape[-1] == side:
-        return square
-    return F.interpolate(square[None], size=(side, side), mode="bicubic", align_corners=False)[0].clamp(0, 255)
+def windows(pictures: Tensor, side: int, corners: Tensor, sides: Tensor) -> Tensor:
+    """Squares of pictures (B,3,S,S) enlarged to (B,3,side,side), bicubic: their upper left corners (B,2), down and
+    across, and their sides (B,), in px and fractions of them."""
+    size = pictures.shape[-1]
+    middle = (2 * corners + sides[:, None]) / size - 1
+    ratio = sides / size
+    still = torch.zeros_like(ratio)
+    rows = torch.stack([ratio, still, middle[:, 1], still, ratio, middle[:, 0]], dim=1).unflatten(1, (2, 3))
+    grid = F.affine_grid(rows.to(pictures), [len(pictures), 3, side, side], align_corners=False)
+    return F.grid_sample(pictures, grid, mode="bicubic", padding_mode="border", align_corners=False)
 
 
 def balanced_labels(batch: int, class_count: int, generator: torch.Generator) -> Tensor:

@@ -17,7 +17,8 @@ LAYERS_MEASURED = 4  # of the encoder
 
 @dataclass(frozen=True)
 class Pairs:
-    """Batches of content and style crops. contents, styles: (N,3,S,S) uint8. weights: (N,) of the styles, or None."""
+    """Batches of content and style crops. contents, styles: (N,3,S,S) uint8. weights: (N,) of the styles, or None.
+    palette: share of the styles whose colours are changed."""
 
     contents: Tensor
     styles: Tensor
@@ -26,15 +27,34 @@ class Pairs:
     side: int
     flip: bool
     zoom: float
+    palette: float
     device: torch.device
 
     def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         contents = self._cut(self.contents, None, generator)
-        return contents, self._cut(self.styles, self.weights, generator)
+        styles = self._cut(self.styles, self.weights, generator)
+        return contents, recoloured(styles, self.palette, generator) if self.palette else styles
 
     def _cut(self, pictures: Tensor, weights: Tensor | None, generator: torch.Generator) -> Tensor:
         drawn = crops(pictures, self.batch, self.side, generator, self.flip, self.zoom, weights)
         return drawn.to(self.device)
+
+
+def recoloured(pictures: Tensor, share: float, generator: torch.Generator) -> Tensor:
+    """Some of the pictures (B,3,H,W) in [-1,1] in other colours: channels in another order, colours from greyer to
+    half as strong again, and lights and darks closer or further apart.
+
+    Paintings at large are of few colours; those whose hand is asked for are often of strong ones.
+    """
+    count = len(pictures)
+    order = torch.rand(count, 3, generator=generator).argsort(dim=1)
+    strength, contrast = (0.6 + 0.9 * torch.rand(count, 1, 1, generator=generator) for _ in range(2))
+    grey = torch.full((3, 3), 1 / 3)
+    matrix = contrast * (grey + strength * (F.one_hot(order, 3) - grey))
+    chosen = torch.rand(count, 1, 1, generator=generator) < share
+    matrix = torch.where(chosen, matrix, torch.eye(3)).to(pictures)
+    middle = pictures.mean(dim=(1, 2, 3), keepdim=True)
+    return (torch.einsum("bij,bjhw->bihw", matrix, pictures - middle) + middle).clamp(-1, 1)
 
 
 @torch.no_grad()

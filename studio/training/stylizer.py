@@ -21,10 +21,21 @@ from studio.core.dataset import ImageSet
 from studio.core.errors import TrainingError
 from studio.core.images import to_image
 from studio.core.sheet import tile
+from studio.models.lite0 import Lite0Features
 from studio.style import losses
 from studio.style.encoder import StyleEncoder, statistics_of
 from studio.style.losses import Hand
-from studio.style.sight import CONTENT_LAYERS, FINE_DEPTH, READ, SIGHT, STYLE_LAYERS, View, reduced
+from studio.style.sight import (
+    CONTENT_LAYERS,
+    FINE_DEPTH,
+    READ,
+    SECOND_DEPTH,
+    SIGHT,
+    STYLE_LAYERS,
+    View,
+    content_of,
+    reduced,
+)
 from studio.style.stylizer import Stylizer, StylizerConfig
 from studio.training.data import by_role
 from studio.training.options import TrainOptions
@@ -58,7 +69,9 @@ class StylizerTrainer:
         self.teacher: Vgg16Teacher | None = None
         if config.teacher:
             self.teacher = Vgg16Teacher(Path(config.teacher).expanduser(), depth=STYLE_LAYERS.stop)
-        self.features: tuple[str, ...] = ("encoder", "vgg16") if self.teacher else ("encoder",)
+        self.second = Lite0Features(SECOND_DEPTH) if config.second_weight else None
+        judges = {"encoder": self.encoder, "vgg16": self.teacher, "lite0": self.second}
+        self.features: tuple[str, ...] = tuple(name for name, judge in judges.items() if judge is not None)
         if self.encoder.widths != model_config.widths:
             raise TrainingError(
                 f"The encoder has the widths {self.encoder.widths} and the stylizer expects {model_config.widths}; "
@@ -84,8 +97,9 @@ class StylizerTrainer:
         return self._optimisers
 
     def to(self, device: torch.device) -> None:
-        for module in (self.model, self.encoder, *([self.teacher] if self.teacher else [])):
-            module.to(device)
+        for module in (self.model, self.encoder, self.teacher, self.second):
+            if module is not None:
+                module.to(device)
 
     def step(self, contents: Tensor, styles: Tensor, context: StepContext) -> Mapping[str, Tensor]:
         config, generator = self.config, context.generator
@@ -94,12 +108,15 @@ class StylizerTrainer:
                 group["lr"] = config.learning_rate * fall(context.images, config.horizon)
         contents, styles = (x.contiguous(memory_format=torch.channels_last) for x in (contents, styles))
         shifts = range(min(config.styles_each, len(styles)))
-        first = torch.arange(len(contents)).repeat(len(shifts))
-        second = torch.cat([torch.arange(len(styles)).roll(shift) for shift in shifts])
+        index = torch.arange(len(contents), device=contents.device)
+        first = index.repeat(len(shifts))
+        second = torch.cat([index.roll(shift) for shift in shifts])
         sight = READ + (SIGHT - READ) * float(torch.rand((), generator=generator))
         with torch.no_grad():
             content_maps, style_maps = (self.read(x, sight) for x in (contents, styles))
-            wanted = [x[first] for x in self.judge(reduced(contents))[CONTENT_LAYERS]]
+            seen = self.seen(contents) if config.detail_weight else [(x := reduced(contents), *self.judge(x))]
+            wanted = [x[first] for x in content_of(seen[0])]
+            details = [tuple(x[first] for x in view) for view in seen] if config.detail_weight else []
             hands = [Hand.of(view, generator).rows(second) for view in self.views(styles)]
         if context.images < MEASURED_IMAGES:
             measure(self.model, torch.cat([statistics_of(x) for x in (content_maps, style_maps)]), context.images)
@@ -107,7 +124,7 @@ class StylizerTrainer:
         code, own = self.model.code(style_maps)[second], self.model.code(content_maps)[first]
         maps = [x[first] for x in content_maps[1:]]
         painted = self.model(contents[first], code, own, weight, maps=maps).float()
-        terms = losses.terms(painted, self.views(painted), wanted, hands, generator)
+        terms = losses.terms(painted, self.views(painted), wanted, hands, generator, details)
         loss = losses.weighed(terms, self._weights(weight))
         self.model.zero_grad(set_to_none=True)
         loss.backward()
@@ -119,10 +136,13 @@ class StylizerTrainer:
         """Of every term. weight: (B,) 0 to 1, that of the content."""
         config = self.config
         style = {"gram": config.gram_weight, "moments": config.moment_weight, "sliced": config.sliced_weight}
+        content = config.content_weight * config.content_range ** (2 * weight - 1)
         return {
-            "content": config.content_weight * config.content_range ** (2 * weight - 1),
+            "content": content,
+            "detail": config.detail_weight * content,
             **style,
             **{f"fine_{name}": config.fine_weight * value for name, value in style.items()},
+            **{f"second_{name}": config.second_weight * value for name, value in style.items()},
             "variation": config.variation_weight,
             "excess": 1.0,
         }
@@ -137,10 +157,16 @@ class StylizerTrainer:
         network = self.encoder if self.teacher is None else self.teacher
         return tuple(network(x))
 
-    def views(self, x: Tensor) -> tuple[View, View]:
-        """The picture and its maps, as the judge sees it from a step back and as the encoder sees it close by."""
+    def seen(self, x: Tensor) -> tuple[View, ...]:
+        """The picture and its maps as the judges see it from a step back."""
         small = reduced(x)
-        return (small, *self.judge(small)[STYLE_LAYERS]), (x, *self.encoder(x, FINE_DEPTH))
+        first = (small, *self.judge(small)[STYLE_LAYERS])
+        return (first,) if self.second is None else (first, (small, *self.second(small)))
+
+    def views(self, x: Tensor) -> tuple[View, ...]:
+        """That, and as the encoder sees it close by."""
+        first, *others = self.seen(x)
+        return first, (x, *self.encoder(x, FINE_DEPTH)), *others
 
     def finish(self, model: nn.Module, data: ImageSet, generator: torch.Generator) -> None:
         """Nothing to prepare."""
@@ -225,7 +251,11 @@ def _batches(
     contents, styles, _, _ = _divided(data, trainer.config.held_out)
     config, photographs, paintings = trainer.config, data.images[contents], data.images[styles]
     weights = unlikeness(trainer.encoder, photographs, paintings) ** config.style_bias if config.style_bias else None
-    return Pairs(photographs, paintings, weights, options.batch, config.crop, options.flip, config.zoom, device)
+    if device.type != "cpu":  # which has no need to wait for the processor
+        photographs, paintings = photographs.to(device), paintings.to(device)
+    return Pairs(
+        photographs, paintings, weights, options.batch, config.crop, options.flip, config.zoom, config.palette, device
+    )
 
 
 def _showcase(trainer: StylizerTrainer, _conditional: bool, data: ImageSet, _options: TrainOptions) -> StyleSheet:

@@ -19,9 +19,12 @@ class StylizerTraining:
     the learning rate falls to 0, by half a cosine (Loshchilov & Hutter 2017, eq. 5); 0 keeps it. muon: whether matrices
     are updated by Muon, in steps as large as Adam's (Liu et al. 2025, arXiv 2502.16982, eq. 4), for gradients leave
     most directions of a code almost untouched. content_weight: of the content loss in the middle of its range,
-    whose ends are `content_range` times less and more. gram_weight, moment_weight, sliced_weight: of the style
-    losses, the last of the pixels too. fine_weight: of the encoder's view beside the teacher's. variation_weight:
-    of smoothness. held_out: pictures of each kind that are shown and never trained on.
+    whose ends are `content_range` times less and more. detail_weight: of the distance of contents place by place in all
+    maps, over content_weight. gram_weight, moment_weight, sliced_weight: of the style losses, the last of the pixels
+    too. fine_weight: of the encoder's view beside the teacher's. second_weight: of EfficientNet-Lite0's, for what
+    pleases one network alone may be a trick; above 0 its maps count in the detail too. variation_weight: of
+    smoothness. palette: share of the styles whose colours are changed. held_out: pictures of each kind that are shown
+    and never trained on.
     """
 
     encoder: str = ""
@@ -34,13 +37,16 @@ class StylizerTraining:
     learning_rate: float = 1e-3
     horizon: int = 0
     muon: bool = False
-    content_weight: float = 0.5
-    content_range: float = 4.0
+    content_weight: float = 0.1
+    content_range: float = 5.0
+    detail_weight: float = 6.0
     gram_weight: float = 6.0
     moment_weight: float = 3.0
     sliced_weight: float = 4.0
     fine_weight: float = 0.3
+    second_weight: float = 0.0
     variation_weight: float = 0.02
+    palette: float = 0.0
     held_out: int = 16
 
     def __post_init__(self) -> None:
@@ -57,5 +63,6 @@ class StylizerTraining:
         bounds.real("style_bias", self.style_bias, 0, 16)
         bounds.real("learning_rate", self.learning_rate, 1e-8, 1)
         bounds.real("content_range", self.content_range, 1, 100)
-        for name in ("content", "gram", "moment", "sliced", "fine", "variation"):
+        bounds.real("palette", self.palette, 0, 1)
+        for name in ("content", "detail", "second", "gram", "moment", "sliced", "fine", "variation"):
             bounds.real(f"{name}_weight", getattr(self, f"{name}_weight"), 0, 1000)

@@ -13,6 +13,7 @@ from studio.ui.adapt_jobs import UNTIL_STOPPED, AdaptJobs
 from studio.ui.adapt_opening import AdaptOpening
 from studio.ui.explore import PAINTED, picture_box
 from studio.ui.handlers import LIVE, WORK, Parts, connect, status
+from studio.ui.large import afterwards
 from studio.ui.style import PICTURES, fold, scripted
 
 PREFIX = "adapt_"
@@ -103,12 +104,18 @@ def wire(parts: Parts, jobs: AdaptJobs) -> list[Any]:
     laid: dict[str, Any] = {**WORK, **tab, "place": "adapt_offered"}
     job: dict[str, Any] = {**tab, "place": "adapt"}
     long = [connect(parts["adapt_run_button"].click, jobs.adapt, parts, SHOW, **LONG, **job)]
-    connect(parts["adapt_stop"].click, jobs.stopped, parts, SHOW, **WORK, **job)
+    stopped = connect(parts["adapt_stop"].click, jobs.stopped, parts, SHOW, **WORK, **job)
     connect(parts["adapt_files"].upload, jobs.add, parts, LAID, **laid)
     connect(parts["adapt_offered_view"].discard, jobs.discard, parts, "offered offered_view count", **laid)
     connect(parts["adapt_clear_button"].click, jobs.clear, parts, "offered offered_view count", **laid)
-    connect(parts["adapt_scrub"].input, jobs.scrubbed, parts, "rows stage nearest", **LIVE, **tab)
-    connect(parts["adapt_rows"].pick, jobs.pick, parts, "sample stage nearest", trigger_mode="multiple", **tab)
+    staged: dict[str, Any] = {**tab, "place": "adapt_stage"}
+    connect(parts["adapt_scrub"].input, jobs.scrubbed, parts, "rows stage nearest", **LIVE, **staged)
+    picked = connect(
+        parts["adapt_rows"].pick, jobs.pick, parts, "sample stage nearest", trigger_mode="multiple", **staged
+    )
+    connect(parts["adapt_scrub"].release, jobs.large, parts, "stage", **staged)
+    for dependency in (*long, stopped, picked):
+        afterwards(dependency, jobs.large, parts, PREFIX)
     connect(parts["adapt_download_button"].click, jobs.download, parts, "outbox status", **tab)
     connect(parts["adapt_tab"].select, jobs.enter, parts, "none base", **tab)
     return long

@@ -18,6 +18,7 @@ from studio.engine.offered import judged
 from studio.ui import adapt_views as views
 from studio.ui.adapt_works import Shown, Works
 from studio.ui.handlers import Raw, View, status
+from studio.ui.large import STAGE, can_be_larger
 from studio.ui.outbox import packet
 
 UNTIL_STOPPED = 3600  # seconds that "until I stop" lasts at most
@@ -121,8 +122,7 @@ class AdaptJobs:
     def view(self, done: Shown, stage: Raw, sample: Raw, pictures: Pictures) -> View:
         """One snapshot of an adaptation, and one of its pictures."""
         seen = done.adaptation
-        at = min(max(int(stage), 0), len(seen.stages) - 1)
-        one = min(max(int(sample), 0), len(seen.before) - 1)
+        at, one = found(seen, stage, sample)
         near = seen.learned_from[seen.stages[at].nearest[one]]
         title = pictures.title(near)
         return {
@@ -160,6 +160,18 @@ class AdaptJobs:
             view = self.view(done, scrub, int(str(event["key"])), pictures)
             yield {name: view[name] for name in ("sample", "stage", "nearest")}
 
+    def large(self, done: Shown | None, scrub: Raw, sample: int) -> Iterator[View]:
+        """When nothing moves: what is on the stage, enlarged."""
+        if done is None:
+            return
+        seen = done.adaptation
+        at, one = found(seen, scrub, sample)
+        own = views.both(seen, at, one)
+        if can_be_larger(self.engine, own[0].width):
+            yield {}  # the stage is claimed before it is painted, so that a picture which comes in between stays
+            after, before = self.engine.enlarge(own, STAGE)
+            yield {"stage": views.stage(seen, at, one, (after, before))}
+
     def reference(self, done: Shown | None, stage: Raw) -> str:
         """The adapter of the snapshot that is in view."""
         if done is None:
@@ -173,6 +185,11 @@ class AdaptJobs:
         reference = self.reference(done, scrub)
         name = f"{self.engine.info(reference).title}.safetensors"
         yield {"outbox": packet(name, self.engine.export(reference)), "status": status(f"Saved {name}")}
+
+
+def found(seen: Adaptation, stage: Raw, sample: Raw) -> tuple[int, int]:
+    """A snapshot and a picture that there are."""
+    return min(max(int(stage), 0), len(seen.stages) - 1), min(max(int(sample), 0), len(seen.before) - 1)
 
 
 def scrubber(done: Adaptation, at: int) -> Any:

@@ -91,13 +91,22 @@ def age(done: Adaptation, stage: int) -> str:
     return f"after {amount(step, 'step')}" if step else "at the start, knowing your pictures"
 
 
-def stage(done: Adaptation, index: int, sample: int) -> dict[str, Any]:
-    """The value of the stage: one seed after, and before it behind."""
+Both = tuple[Image.Image, Image.Image]  # after and before
+
+
+def both(done: Adaptation, index: int, sample: int) -> Both:
+    """One seed at a snapshot, and before."""
+    return done.stages[index].pictures[sample], done.before[sample]
+
+
+def stage(done: Adaptation, index: int, sample: int, shown: Both | None = None) -> dict[str, Any]:
+    """The value of the stage: one seed after, and before it behind. shown: these two, enlarged."""
     snapshot = done.stages[index]
+    after, before = shown or both(done, index, sample)
     caption = age(done, index)
     return {
-        "after": data_uri(snapshot.pictures[sample]),
-        "before": data_uri(done.before[sample]),
+        "after": data_uri(after),
+        "before": data_uri(before),
         "alt": f"Picture {sample + 1} {caption}",
         "caption": f"Picture {sample + 1}",
         "note": f"{caption} · {snapshot.seconds:.0f} s",

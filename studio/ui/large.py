@@ -40,10 +40,14 @@ def size_choice(engine: Engine) -> Any:
     )
 
 
+def can_be_larger(engine: Engine, side: int) -> bool:
+    """Whether a picture of so many px is shown enlarged on the stage when nothing moves."""
+    return engine.can_enlarge and engine.settings.max_size >= STAGE and side < STAGE
+
+
 def stage_size(engine: Engine, model: Raw) -> int | None:
     """Px of a picture that lies on the stage when nothing moves; None where that is what the model paints."""
-    can = engine.can_enlarge and engine.settings.max_size >= STAGE and engine.info(model).resolution < STAGE
-    return STAGE if can else None
+    return STAGE if can_be_larger(engine, engine.info(model).resolution) else None
 
 
 def enlarge(engine: Engine, model: Raw, paint: Callable[[int], Sample]) -> Iterator[View]:

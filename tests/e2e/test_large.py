@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from hands import write_works
 from PIL import Image
 from playwright.sync_api import Page, expect
 from served import Served, serving, shelf
@@ -81,3 +82,23 @@ def test_a_mixture_is_enlarged_too(large: Page) -> None:
     large.get_by_label("Share of portrait").fill("1")
     _side(large, 32)
     _side(large, 512)
+
+
+def test_an_adapted_picture_is_enlarged_too_and_stays_what_was_clicked(large: Page, tmp_path: Path) -> None:
+    write_works(tmp_path)
+    large.get_by_role("tab", name="Adapt").click()
+    large.set_input_files("input[data-testid='Add your pictures-upload-button']", sorted(tmp_path.iterdir()))
+    expect(large.locator(".offered .card")).to_have_count(5)
+    large.get_by_label("Base and method").check(force=True)
+    large.locator(".methods label", has_text="embed: ").locator("input").check(force=True)
+    large.get_by_role("button", name="Adapt", exact=True).locator("visible=true").click()
+    after, before = (
+        f"document.querySelector('.square-box .{name}').naturalWidth === 512" for name in ("after", "before")
+    )
+    large.wait_for_function(f"{after} && {before}", timeout=120_000)
+    first = large.locator(".square-box .after").get_attribute("src")
+    large.locator(".pairs .picture").nth(3).click()
+    expect(large.locator(".square-box b")).to_have_text("Picture 4")
+    large.wait_for_function(after)
+    assert large.locator(".square-box .after").get_attribute("src") != first
+    expect(large.locator(".square-box b")).to_have_text("Picture 4")

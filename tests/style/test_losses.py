@@ -44,6 +44,26 @@ def test_content_does_not_see_the_contrast_or_the_level_of_a_channel() -> None:
     torch.testing.assert_close(opposite, torch.tensor([4.0]), atol=1e-3, rtol=0)  # mean of (2n)² = 4
 
 
+def test_perceptual_distance_is_by_the_angle_at_every_place() -> None:
+    x = torch.tensor([[[[1.0, 2.0]], [[0.0, 0.0]]]])  # two places, both along the first channel
+    y = torch.tensor([[[[3.0, 0.0]], [[0.0, 5.0]]]])  # the same way, then at a right angle: 0 and 2
+    torch.testing.assert_close(losses.perceptual_distance([x], [y]), torch.tensor([1.0]))
+    torch.testing.assert_close(losses.perceptual_distance([x, x], [-x, x]), torch.tensor([2.0]))  # 4 and 0
+
+
+def test_a_third_view_is_a_second_judge_of_style_and_detail() -> None:
+    views = [tuple(noise(1, c, 16, 16, seed=seed + c) for c in (3, 4, 5, 6, 7)) for seed in (0, 10, 20)]
+    generator = torch.Generator().manual_seed(0)
+    hands = [Hand.of(view, generator) for view in views]
+    others = (views[0], views[1])
+    terms = losses.terms(views[0][0], views, losses.content_of(views[0]), hands, generator, others)
+    assert {"gram", "fine_gram", "second_gram", "second_sliced", "detail"} <= set(terms)
+    assert float(terms["content"]) == float(terms["gram"]) == float(terms["second_gram"]) == 0
+    expected = losses.perceptual_distance(views[2][1:], views[1][1:]) / 2  # the first judge sees no difference
+    torch.testing.assert_close(terms["detail"], expected)
+    assert "detail" not in losses.terms(views[0][0], views[:2], losses.content_of(views[0]), hands[:2], generator)
+
+
 def test_relative_distance_is_one_for_orthogonal_vectors_and_two_for_opposite_ones() -> None:
     a, b = torch.tensor([[1.0, 0.0], [1.0, 1.0]]), torch.tensor([[0.0, 1.0], [-1.0, -1.0]])
     torch.testing.assert_close(relative(a, b), torch.tensor([1.0, 2.0]))

@@ -20,6 +20,7 @@ WIDTHS = (4, 4, 4, 4, 4)
 TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=2, code=16, hidden=8)
 MATCHED = replace(TINY, matched=3)
 MIXED = replace(TINY, kernels=2)
+POOLED = replace(TINY, pooled=3)
 
 
 def models(config: StylizerConfig = TINY) -> tuple[StyleEncoder, Stylizer]:
@@ -279,6 +280,42 @@ def test_mixed_kernels_leave_own_style_and_even_codes_as_they_were() -> None:
     torch.testing.assert_close(stylizer(content, own, own), content, atol=1e-5, rtol=0)
     everywhere = code[:, :, None, None].expand(-1, -1, 3, 5)
     torch.testing.assert_close(stylizer(content, everywhere, own), stylizer(content, code, own), atol=1e-5, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("doubled", [False, True])
+def test_the_maps_of_all_kernels_mixed_are_the_maps_of_the_mixed_kernels(doubled: bool) -> None:
+    torch.manual_seed(0)
+    layer = Styled(4, 6, 5, doubled=doubled, kernels=3)
+    assert layer.kernels is not None
+    assert layer.shares is not None
+    layer.kernels.normal_()
+    x, condition = torch.randn(2, 4, 8, 10), torch.randn(2, 5)
+    stacked = layer._stacked(x, layer.shares(condition).mean(dim=(2, 3)))
+    torch.testing.assert_close(stacked, layer._convolved(x, condition), atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_pooled_features_tell_styles_of_the_same_moments_apart() -> None:
+    channels = torch.rand(1, 4, 20, 20, generator=torch.Generator().manual_seed(3))
+    shuffled = channels.clone()
+    shuffled[:, 2:] = shuffled[:, 2:].flip(3)  # no channel changes its values, but they meet other ones
+    for config, alike in ((TINY, True), (POOLED, False)):
+        _, stylizer = models(config)
+        rest = [torch.zeros(1, 4, 8, 8)] * 3
+        first, second = (
+            stylizer.code((torch.zeros(1, 3, 8, 8), torch.zeros(1, 4, 8, 8), x, *rest)) for x in (channels, shuffled)
+        )
+        assert first.shape == (1, config.code_length)
+        assert torch.allclose(first, second, atol=1e-6) is alike
+
+
+def test_gradients_reach_the_pooled_features() -> None:
+    _, stylizer = models(POOLED)
+    maps = [torch.randn(4, width, 8, 8, generator=torch.Generator().manual_seed(width)) for width in (3, *WIDTHS)]
+    stylizer.code(maps)[:, COLOURS].sum().backward()
+    assert len(stylizer.pools) == 4
+    assert all(pool.weight.grad is not None and float(pool.weight.grad.abs().max()) > 0 for pool in stylizer.pools)
 
 
 def test_gradients_reach_the_kernels() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from accelerate import Accelerator
-from torch import Tensor
+from torch import Tensor, nn
 
 from studio.core import checkpoint
 from studio.core.dataset import ImageSet
@@ -16,11 +16,12 @@ from studio.core.progress import result_of
 from studio.evaluation.networks import Vgg16
 from studio.style.encoder import EncoderConfig, StyleEncoder
 from studio.style.stylizer import Stylizer, StylizerConfig
+from studio.training import stylizer as recipe
 from studio.training import teachers
-from studio.training.data import by_role, content_and_style, crops
+from studio.training.data import by_role, content_and_style, crops, windows
 from studio.training.loop import fit
 from studio.training.options import TrainOptions
-from studio.training.pairs import unlikeness
+from studio.training.pairs import recoloured, unlikeness
 from studio.training.recipe import RECIPES, StepContext
 from studio.training.stylizer import StylizerTrainer, measure
 from studio.training.stylizer_settings import StylizerTraining
@@ -100,6 +101,32 @@ def test_vgg16_judges_where_a_teacher_is_given(
     assert saved.provenance["training_features"] == ["encoder", "vgg16"]
 
 
+class Second(nn.Module):
+    """Random maps at strides 4, 8 and 16, as EfficientNet-Lite0's are."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        torch.manual_seed(depth)
+        self.convs = nn.ModuleList(nn.Conv2d(3, 4, stride, stride) for stride in (4, 8, 16)[:depth])
+        self.requires_grad_(False)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        return [conv(x) for conv in self.convs]
+
+
+def test_a_second_judge_and_the_detail_have_their_say(
+    training: StylizerTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recipe, "Lite0Features", Second)
+    judged = dataclasses.replace(training, second_weight=0.5, detail_weight=2.0, palette=0.5, crop=40)
+    items = list(fit(RECIPES["stylizer"], TINY, judged, data(), options(tmp_path / "s.safetensors")))
+    saved = items[-1].result
+    assert saved is not None
+    assert saved.provenance["training_features"] == ["encoder", "lite0"]
+    lines = [json.loads(line) for line in (tmp_path / "s.run" / "log.jsonl").read_text().splitlines()]
+    assert all(0 < line[name] < 4 for line in lines for name in ("detail", "second_gram", "second_sliced"))
+
+
 def test_every_content_is_painted_in_several_styles_and_no_style_twice(training: StylizerTraining) -> None:
     trainer = StylizerTrainer(TINY, dataclasses.replace(training, styles_each=3), 0)
     seen: list[tuple[Tensor, Tensor]] = []
@@ -126,7 +153,7 @@ def test_the_learning_rate_falls_to_the_horizon(training: StylizerTraining) -> N
 
 def test_a_stylizer_that_matches_maps_learns_a_pair_by_heart(training: StylizerTraining) -> None:
     torch.manual_seed(0)
-    quick = dataclasses.replace(training, learning_rate=5e-3)
+    quick = dataclasses.replace(training, learning_rate=5e-3, detail_weight=0)  # which is at odds with the style
     trainer = StylizerTrainer(dataclasses.replace(TINY, matched=2), quick, 0)
     x, y = (torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(seed)) for seed in (0, 1))
     generator = torch.Generator().manual_seed(0)
@@ -224,6 +251,26 @@ def test_styles_are_drawn_in_proportion_to_their_weights() -> None:
     assert 0.7 < float((found == 1).float().mean()) < 0.8
 
 
+def test_windows_are_the_pixels_that_they_cover() -> None:
+    images = torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) * 255
+    cut = windows(images, 4, torch.tensor([[1.0, 3.0], [4.0, 0.0]]), torch.tensor([4.0, 4.0]))
+    expected = torch.stack([images[0, :, 1:5, 3:7], images[1, :, 4:8, 0:4]])
+    torch.testing.assert_close(cut, expected, atol=1e-2, rtol=0)
+
+
+def test_recoloured_styles_keep_their_lightness_and_their_greys() -> None:
+    images = torch.rand(32, 3, 6, 6, generator=torch.Generator().manual_seed(0)) * 0.6 - 0.3
+    changed = recoloured(images, 1.0, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(changed.mean(dim=(1, 2, 3)), images.mean(dim=(1, 2, 3)))
+    assert float((changed - images).abs().amax(dim=(1, 2, 3)).min()) > 0.01, "every one has changed"
+    grey = images[:, :1].expand(-1, 3, -1, -1)
+    of_grey = recoloured(grey, 1.0, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(of_grey[:, 0], of_grey[:, 2])
+    away = (recoloured(images, 0.5, torch.Generator().manual_seed(1)) - images).abs().amax(dim=(1, 2, 3))
+    assert 6 < int((away < 1e-6).sum()) < 26, "half of them stay as they are"
+    assert float(recoloured(images * 4, 1.0, torch.Generator().manual_seed(1)).abs().max()) <= 1
+
+
 def test_a_style_like_the_photographs_is_less_unlike_them_than_another(training: StylizerTraining) -> None:
     encoder = StylizerTrainer(TINY, training, 0).encoder
     photographs = pictures(100, 140).images
@@ -255,6 +302,9 @@ def test_no_encoder_and_a_wrong_one_are_sentences(training: StylizerTraining, tm
         {"held_out": 0},
         {"content_range": 0.5},
         {"gram_weight": -1},
+        {"detail_weight": -1},
+        {"second_weight": 1001},
+        {"palette": 1.5},
         {"learning_rate": 0},
     ],
 )

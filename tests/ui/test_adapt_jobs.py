@@ -1,5 +1,7 @@
 """What the Adapt tab does, without a browser: pictures and verdicts, the job, the scrubber, and where models go."""
 
+import base64
+import io
 import json
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from typing import Any
 import pytest
 from hands import work, write_base, write_works
 from PIL import Image
+from upscaled import write_upscaler
 
 from studio.core.errors import InvalidRequest
 from studio.engine import ClassesRequest, Engine, Pictures
@@ -153,6 +156,24 @@ def test_the_scrubber_shows_a_snapshot_and_a_click_another_picture(
     assert (picked["sample"], picked["stage"]["caption"]) == (5, "Picture 6")
     assert list(jobs.pick({"key": "x"}, state["done"], 1, pictures)) == []
     assert merged(jobs.scrubbed(state["done"], 99, 99, pictures))["stage"]["caption"] == "Picture 8"
+
+
+def test_the_stage_is_enlarged_when_nothing_moves(jobs: AdaptJobs, done: tuple[View, Pictures], tmp_path: Path) -> None:
+    shown = done[0]["done"]
+    assert list(jobs.large(shown, 1, 2)) == [], "there is no upscaler"
+    write_upscaler(tmp_path / "upscaler.safetensors")
+    able = AdaptJobs(Engine(Settings(home=tmp_path, checkpoints=tmp_path, device="cpu", threads=1)))
+    assert list(able.large(None, 0, 0)) == []
+    claim, view = able.large(shown, 99, 2)
+    assert claim == {}
+    last = adapt_views.stage(shown.adaptation, 1, 2)
+    assert {name: view["stage"][name] for name in ("alt", "caption", "note")} == {
+        name: last[name] for name in ("alt", "caption", "note")
+    }
+    sides = [
+        Image.open(io.BytesIO(base64.b64decode(view["stage"][x].partition(",")[2]))).size for x in ("after", "before")
+    ]
+    assert sides == [(512, 512), (512, 512)]
 
 
 def test_the_adapter_of_an_earlier_snapshot_is_made_when_it_is_used(
