@@ -1,4 +1,4 @@
-"""Practice (`studio.style.practice`) on the codes of known paintings, on photographs, by VGG16 and EfficientNet-Lite0."""
+"""Practice (`studio.style.practice`) on the codes of known paintings: on photographs, by VGG16 and Lite0."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager

@@ -29,7 +29,7 @@ from studio.style.similarity import SIMILARITIES
 
 MAX_STYLES = 4
 SMALLEST = 64  # px, long side of a result
-STEPS = 80
+STEPS = 64
 MAX_PRACTICE = 200  # steps of practice
 ENCODERS = ("builtin", "vgg19")
 STARTS = ("instant", "content", "noise")

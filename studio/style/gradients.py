@@ -13,6 +13,7 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 TINY = 1e-8
+SHORTEST = 1e-4  # length of a vector that a direction is read of
 
 
 def described(x: Tensor, index: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -39,6 +40,12 @@ def modulated_norm(x: Tensor, scale: Tensor, shift: Tensor, floor: float) -> Ten
 def relative(a: Tensor, b: Tensor) -> Tensor:
     """|a − b|² / (|a|² + |b|²), row by row: 0 for equal, at most 2. (B,…) → (B,)."""
     return _Relative.apply(a.flatten(1), b.flatten(1))
+
+
+def unit_distance(x: Tensor, y: Tensor) -> Tensor:
+    """Mean over the places of the squared distance between x and y (B,C,H,W), each of unit length over its channels:
+    2 − 2 cos. → (B,) float32. No gradient goes to y."""
+    return _UnitDistance.apply(x, y)
 
 
 def in_order(x: Tensor) -> Tensor:
@@ -156,3 +163,23 @@ class _Relative(Function):
             for x, y, needed in zip((a, b), (b, a), ctx.needs_input_grad, strict=True)
         )
         return of_a, of_b
+
+
+class _UnitDistance(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, y: Tensor) -> Tensor:
+        first, second = _rows(x), _rows(y)
+        exact = torch.promote_types(x.dtype, torch.float32)
+        sizes = [torch.linalg.vector_norm(rows, dim=2, keepdim=True, dtype=exact) for rows in (first, second)]
+        rate, other = (1 / size.clamp_min(SHORTEST) for size in sizes)
+        cosine = (first * second).sum(dim=2, keepdim=True, dtype=exact) * rate * other
+        ctx.save_for_backward(x, y, rate, other, cosine)
+        return (2 - 2 * cosine.mean(dim=(1, 2))).float()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        x, y, rate, other, cosine = ctx.saved_tensors
+        step = gradient[:, None, None] * (-2 / rate.shape[1]) * rate
+        towards, back = (step * other).to(x), (-step * rate * cosine).to(x)
+        return _map(torch.addcmul(_rows(y) * towards, _rows(x), back), x), None

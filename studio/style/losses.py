@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from studio.style.encoder import VARIANCE_FLOOR
-from studio.style.gradients import described, in_order, instance_norm, relative
+from studio.style.gradients import described, in_order, instance_norm, relative, unit_distance
 from studio.style.sight import View, content_of
 
 PREFIXES = ("", "fine_", "second_")  # of the terms of a view: from a step back, close by, and by a second judge
@@ -30,9 +30,8 @@ def perceptual_distance(maps: Sequence[Tensor], wanted: Sequence[Tensor]) -> Ten
     """Squared difference of maps of unit length over the channels at every place, averaged over places and layers
     (Zhang et al. 2018, eq. 1, without weights of channels): unlike `content_distance`, sensitive to the finest detail.
     """
-    both = zip(maps, wanted, strict=True)
-    layers = [(1 - F.cosine_similarity(x.float(), y.float(), dim=1)).mean(dim=(1, 2)) for x, y in both]
-    return 2 * torch.stack(layers).mean(dim=0)
+    layers = [unit_distance(x, y) for x, y in zip(maps, wanted, strict=True)]
+    return torch.stack(layers).mean(dim=0)
 
 
 def gram(maps: Tensor) -> Tensor:
@@ -90,7 +89,8 @@ def sliced_distance(hand: Hand, wanted: Hand, generator: torch.Generator, direct
     """
     layers = []
     for x, y in zip(hand.samples, wanted.samples, strict=True):
-        ways = F.normalize(torch.randn(directions, x.shape[1], generator=generator), dim=1).to(x)
+        ways = torch.randn(directions, x.shape[1], generator=generator, device=generator.device)
+        ways = F.normalize(ways, dim=1).to(x)
         first, second = (in_order(ways @ each) for each in (x, y))
         if second.shape[2] != first.shape[2]:
             second = F.interpolate(second, size=first.shape[2], mode="linear", align_corners=True)
@@ -103,7 +103,7 @@ def positions(maps: Tensor, generator: torch.Generator) -> Tensor | None:
     count = maps.shape[2] * maps.shape[3]
     if count <= POSITIONS:
         return None
-    return torch.randint(count, (POSITIONS,), generator=generator).to(maps.device)
+    return torch.randint(count, (POSITIONS,), generator=generator, device=generator.device).to(maps.device)
 
 
 def style_terms(hand: Hand, wanted: Hand, generator: torch.Generator) -> dict[str, Tensor]:

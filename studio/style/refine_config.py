@@ -31,7 +31,7 @@ class RefineConfig:
     seed: of the noise.
     """
 
-    steps: int = 80
+    steps: int = 64
     optimiser: str = "lbfgs"
     learning_rate: float | None = None
     similarities: tuple[str, ...] = ("gram",)

@@ -41,8 +41,11 @@ def convolved_double(x: Tensor, weight: Tensor) -> Tensor:
     As one transposed convolution: two of three taps on a side meet the same pixel, so they are added up beforehand,
     which leaves 4 products of 9. A reflection of doubled pixels is a repetition of single ones. weight: (O,I,3,3).
     """
-    meet = weight.new_tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]])
-    kernel = torch.einsum("ka,oiab,lb->iokl", meet, weight, meet).contiguous(memory_format=torch.channels_last)
+    kernel = weight.transpose(0, 1)
+    for side in (2, 3):
+        first, middle, last = kernel.unbind(side)
+        kernel = torch.stack([last, middle + last, first + middle, first], dim=side)
+    kernel = kernel.contiguous(memory_format=torch.channels_last)
     with torch.autocast(x.device.type, enabled=False):
         x = F.pad(x, (1, 1, 1, 1), mode="replicate")
     return F.conv_transpose2d(x, kernel, stride=2, padding=3)

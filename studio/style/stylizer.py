@@ -221,7 +221,9 @@ class Stylizer(nn.Module):
 
 def _rows(value: Tensor | float, like: Tensor) -> Tensor:
     """A number or one for each picture, to go with (B,C) or (B,C,h,w)."""
-    rows = torch.as_tensor(value, dtype=like.dtype, device=like.device).reshape(-1, 1)
+    if not isinstance(value, Tensor):
+        return like.new_full((1,) * like.dim(), value)  # made where it is, with no copy to wait for
+    rows = value.to(like).reshape(-1, 1)
     return rows if like.dim() == 2 else rows[:, :, None, None]
 
 

@@ -107,30 +107,43 @@ class StylizerTrainer:
             for group in optimiser.param_groups:
                 group["lr"] = config.learning_rate * fall(context.images, config.horizon)
         contents, styles = (x.contiguous(memory_format=torch.channels_last) for x in (contents, styles))
-        shifts = range(min(config.styles_each, len(styles)))
+        sight = READ + (SIGHT - READ) * float(torch.rand((), generator=generator))
+        if context.images < MEASURED_IMAGES:
+            with torch.no_grad():
+                read = [statistics_of(self.read(x, sight)) for x in (contents, styles)]
+            measure(self.model, torch.cat(read), context.images)
+        loss, terms = self.loss(contents, styles, sight, generator)
+        self.model.zero_grad(set_to_none=True)
+        loss.backward()
+        for optimiser in self._optimisers.values():
+            context.descend(optimiser)
+        return {"loss": loss.detach(), **terms}
+
+    def loss(
+        self, contents: Tensor, styles: Tensor, sight: float, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Every content painted in `styles_each` of the styles: the loss, and the means of its terms, detached.
+
+        contents, styles: (B,3,S,S) in [-1,1]. sight: size at which codes are read, over the pictures' own. generator:
+        of the device or of the CPU; of the device, nothing here waits for the CPU.
+        """
         index = torch.arange(len(contents), device=contents.device)
+        shifts = range(min(self.config.styles_each, len(styles)))
         first = index.repeat(len(shifts))
         second = torch.cat([index.roll(shift) for shift in shifts])
-        sight = READ + (SIGHT - READ) * float(torch.rand((), generator=generator))
         with torch.no_grad():
             content_maps, style_maps = (self.read(x, sight) for x in (contents, styles))
-            seen = self.seen(contents) if config.detail_weight else [(x := reduced(contents), *self.judge(x))]
+            seen = self.seen(contents) if self.config.detail_weight else [(x := reduced(contents), *self.judge(x))]
             wanted = [x[first] for x in content_of(seen[0])]
-            details = [tuple(x[first] for x in view) for view in seen] if config.detail_weight else []
+            details = [tuple(x[first] for x in view) for view in seen] if self.config.detail_weight else []
             hands = [Hand.of(view, generator).rows(second) for view in self.views(styles)]
-        if context.images < MEASURED_IMAGES:
-            measure(self.model, torch.cat([statistics_of(x) for x in (content_maps, style_maps)]), context.images)
-        weight = torch.rand(len(first), generator=generator).to(contents.device)
+        weight = torch.rand(len(first), generator=generator, device=generator.device).to(contents.device)
         code, own = self.model.code(style_maps)[second], self.model.code(content_maps)[first]
         maps = [x[first] for x in content_maps[1:]]
         painted = self.model(contents[first], code, own, weight, maps=maps).float()
         terms = losses.terms(painted, self.views(painted), wanted, hands, generator, details)
         loss = losses.weighed(terms, self._weights(weight))
-        self.model.zero_grad(set_to_none=True)
-        loss.backward()
-        for optimiser in self._optimisers.values():
-            context.descend(optimiser)
-        return {"loss": loss.detach(), **{name: term.detach().mean() for name, term in terms.items()}}
+        return loss, {name: term.detach().mean() for name, term in terms.items()}
 
     def _weights(self, weight: Tensor) -> dict[str, Tensor | float]:
         """Of every term. weight: (B,) 0 to 1, that of the content."""

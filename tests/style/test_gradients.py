@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from studio.style.gradients import described, in_order, instance_norm, modulated_norm, relative
+from studio.style.gradients import described, in_order, instance_norm, modulated_norm, relative, unit_distance
 
 FLOOR = 1e-5
 
@@ -97,3 +97,20 @@ def test_values_in_order_send_gradients_back_to_where_they_came_from() -> None:
     assert made.tolist() == [[1, 2, 3]]
     assert in_order(x.detach()).tolist() == [[1, 2, 3]]
     assert torch.autograd.grad(made, x, torch.tensor([[10.0, 20.0, 30.0]]))[0].tolist() == [[30, 10, 20]]
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_the_distance_of_unit_vectors_is_twice_one_less_the_cosine(layout: torch.memory_format) -> None:
+    x = noise(2, 4, 5, 6).to(memory_format=layout).requires_grad_()
+    y = noise(2, 4, 5, 6, seed=1)
+    plain = (2 - 2 * F.cosine_similarity(x, y, dim=1)).mean(dim=(1, 2)).float()
+    agree((unit_distance(x, y),), (plain,), (x,))
+
+
+def test_a_place_without_any_length_has_a_finite_gradient() -> None:
+    x = torch.zeros(1, 3, 2, 2, requires_grad=True)
+    distance = unit_distance(x, torch.ones(1, 3, 2, 2))
+    distance.sum().backward()
+    assert distance.tolist() == [2.0]
+    assert x.grad is not None
+    assert bool(x.grad.isfinite().all())
