@@ -3,10 +3,11 @@
     python -m bench.pairs PAIRS.zip OUT --strength 1 --strength 0.8 --refined
     python -m bench.pairs PAIRS.zip OUT --strength 1 --refined --sheet docs/style-pairs.webp
     python -m bench.pairs PAIRS.zip OUT --strength 1 --practice 60
+    python -m bench.pairs PAIRS.zip OUT --strength 1 --presets
 
 PAIRS.zip holds `content/<name>.*` and `style/<name>.*`. Pictures go to OUT/instant-<strength> and OUT/refined, with
--practised-<steps> behind where the styles practised first, each as <content>__<style>.png; those that are there
-already are kept, so that an interrupted run goes on.
+-practised-<steps> behind where the styles practised first, and -presets where masterworks take their place, each as
+<content>__<style>.png; those that are there already are kept, so that an interrupted run goes on.
 """
 
 import argparse
@@ -48,8 +49,12 @@ def members(archive: zipfile.ZipFile, folder: str) -> dict[str, Image.Image]:
     return {PurePosixPath(name).stem: Image.open(io.BytesIO(archive.read(name))).convert("RGB") for name in top}
 
 
-def paint(engine: Engine, pairs: Pairs, out: Path, size: int, practice: int, changes: dict[str, object]) -> list[float]:
-    """Write the pictures of one way of painting; the seconds of each, a style's practice in its first."""
+def paint(
+    engine: Engine, pairs: Pairs, out: Path, size: int, practice: int | None, changes: dict[str, object]
+) -> list[float]:
+    """Write the pictures of one way of painting; the seconds of each, a style's practice in its first.
+
+    practice: steps; None takes masterworks in place of the pictures."""
     taken = []
     out.mkdir(parents=True, exist_ok=True)
     for content, photo in pairs.contents.items():
@@ -57,7 +62,7 @@ def paint(engine: Engine, pairs: Pairs, out: Path, size: int, practice: int, cha
             path = out / f"{content}__{style}.png"
             if path.exists():
                 continue
-            styled = {"picture": painting, "practice": practice}
+            styled = {"masterwork": style} if practice is None else {"picture": painting, "practice": practice}
             request = StylizeRequest(content=photo, styles=[styled], size=size, **changes)
             began = time.perf_counter()
             result = result_of(engine.stylize(request, pairs.pictures))
@@ -92,6 +97,7 @@ def main() -> None:
     parser.add_argument("--strength", type=float, action="append", default=[], help="of an instant picture")
     parser.add_argument("--refined", action="store_true", help="refine at the default settings")
     parser.add_argument("--practice", type=int, default=0, help="steps that every style practises first")
+    parser.add_argument("--presets", action="store_true", help="masterworks in place of the styles, by their names")
     parser.add_argument("--size", type=int, default=512, help="long side in px")
     parser.add_argument("--sheet", type=Path, help="also put all of them on one sheet")
     given = parser.parse_args()
@@ -102,11 +108,14 @@ def main() -> None:
         ways["refined"] = {}
     if given.practice:
         ways = {f"{name}-practised-{given.practice}": changes for name, changes in ways.items()}
+    if given.presets:
+        ways = {f"{name}-presets": changes for name, changes in ways.items()}
+    practice = None if given.presets else given.practice
     with zipfile.ZipFile(given.pairs) as pairs:
         engine = Engine()
         every = Pairs.of(pairs, engine.pictures())
         for name, changes in ways.items():
-            seconds = paint(engine, every, given.out / name, given.size, given.practice, changes)
+            seconds = paint(engine, every, given.out / name, given.size, practice, changes)
             told = f", {statistics.median(seconds):.2f} s each (median)" if seconds else ""
             print(f"{name}: {len(seconds)} pictures{told}", flush=True)
         if given.sheet is not None:
