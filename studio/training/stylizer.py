@@ -1,4 +1,4 @@
-"""Recipe `stylizer`: arbitrary style transfer in one pass, judged by VGG16's maps and the trained encoder's.
+"""Recipe `stylizer`: arbitrary style transfer in one pass, judged by VGG16's maps and others.
 
 Content and style weights are drawn for every picture and told to the network (Babaeizadeh & Ghiasi 2018, Adjustable
 real-time style transfer), so that sliders act without optimising. A style equal to the content needs no loss: by
@@ -6,7 +6,8 @@ construction it gives the content back.
 
 The compact encoder alone is too easy a judge: the stylizer learns to please it with patterns that no other network
 takes for the style. With `teacher` VGG16 judges, on pictures reduced to the size at which codes are read, and the
-encoder watches over the finest detail at full size.
+encoder watches over the finest detail at full size. With `second_weight` EfficientNet-Lite0 judges beside it, so that
+one network's tricks do not pay.
 """
 
 from collections.abc import Mapping
@@ -133,7 +134,7 @@ class StylizerTrainer:
         second = torch.cat([index.roll(shift) for shift in shifts])
         with torch.no_grad():
             content_maps, style_maps = (self.read(x, sight) for x in (contents, styles))
-            seen = self.seen(contents) if self.config.detail_weight else [(x := reduced(contents), *self.judge(x))]
+            seen = self.seen(contents)
             wanted = [x[first] for x in content_of(seen[0])]
             details = [tuple(x[first] for x in view) for view in seen] if self.config.detail_weight else []
             hands = [Hand.of(view, generator).rows(second) for view in self.views(styles)]
