@@ -208,8 +208,12 @@ class Engine:
         return self._enlarger.ready
 
     def enlarge(self, images: Sequence[Image.Image], size: int) -> list[Image.Image]:
-        """RGB pictures with their long sides brought to `size` px, as the size of a SampleRequest does it."""
-        frames = [np.asarray(image) for image in images]
+        """Pictures with their long sides brought to `size` px, as the size of a SampleRequest does it. Mode RGB.
+
+        Raises InvalidRequest for a size that the settings do not allow."""
+        if not 1 <= size <= self.settings.max_size:
+            raise InvalidRequest(f"A picture's side must be from 1 to {self.settings.max_size} px; got {size}.")
+        frames = [np.asarray(image.convert("RGB")) for image in images]
         larger = self._machine.single(self._enlarger.enlarged, frames, size, self._machine.hardware[1])
         return [Image.fromarray(frame) for frame in larger]
 

@@ -128,9 +128,10 @@ def terms(
     own = [Hand.of(view, generator) for view in views]
     with torch.autocast(painted.device.type, enabled=False):
         of_style: dict[str, Tensor] = {}
-        for prefix, one, asked in zip(PREFIXES, own, hands, strict=False):
+        for prefix, (one, asked) in zip(PREFIXES, zip(own, hands, strict=True), strict=False):
             of_style |= {prefix + name: term for name, term in style_terms(one, asked, generator).items()}
-        detail = [perceptual_distance(x[1:], y[1:]) for x, y in zip(from_afar(views), contents, strict=False)]
+        both = zip(from_afar(views), contents, strict=True) if contents else ()
+        detail = [perceptual_distance(x[1:], y[1:]) for x, y in both]
         return {
             "content": content_distance(content_of(views[0]), wanted),
             **({"detail": torch.stack(detail).mean(dim=0)} if detail else {}),

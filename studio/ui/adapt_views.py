@@ -15,6 +15,7 @@ from studio.ui.curves import curves
 from studio.ui.pictures import data_uri
 from studio.ui.style_views import reduced, thumb
 
+Both = tuple[Image.Image, Image.Image]  # after and before
 WATCHED = {"novelty": "Novelty", "diversity": "Diversity"}
 LOSSES = {"generator": "Generator's loss", "discriminator": "Discriminator's loss"}
 STAGE = (
@@ -89,9 +90,6 @@ def age(done: Adaptation, stage: int) -> str:
     """How far a snapshot has come, in words."""
     step = done.stages[stage].step
     return f"after {amount(step, 'step')}" if step else "at the start, knowing your pictures"
-
-
-Both = tuple[Image.Image, Image.Image]  # after and before
 
 
 def both(done: Adaptation, index: int, sample: int) -> Both:

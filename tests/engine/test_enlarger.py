@@ -36,6 +36,14 @@ def test_without_an_upscaler_a_picture_is_enlarged_by_lanczos(engine: Engine) ->
     assert not engine.can_enlarge
 
 
+def test_any_picture_is_enlarged_as_a_rendered_one_is(large: Engine) -> None:
+    plain, wanted = large.render("paintings", 3), large.render("paintings", 3, size=50)
+    assert same(large.enlarge([plain.image.convert("RGBA")], 50)[0], wanted.image)
+    for size in (0, -3, large.settings.max_size + 1):
+        with pytest.raises(InvalidRequest, match=f"from 1 to {large.settings.max_size} px; got {size}"):
+            large.enlarge([plain.image], size)
+
+
 def test_with_one_it_is_doubled_as_often_as_it_takes(large: Engine, settings: Settings) -> None:
     model = checkpoint.load(settings.checkpoints / "upscaler.safetensors").build_module()
     plain = large.render("paintings", 3)
