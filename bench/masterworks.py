@@ -20,6 +20,7 @@ from studio.cli.parse import settings
 from studio.core import checkpoint
 from studio.core.dataset import SUFFIXES
 from studio.core.images import open_image, to_tensor
+from studio.engine.readings import closely
 from studio.engine.sitting import fitted
 from studio.style import codes, moments
 from studio.style.codes import CodesConfig, StyleCodes
@@ -34,8 +35,10 @@ def code_table(
     """Codes in the order of the files."""
     table = StyleCodes(config, len(files))
     for row, file in enumerate(files):
-        picture = scaled(open_image(file), side)
-        code = stylizer.code((picture, *encoder(picture)))
+        image = open_image(file)
+        picture = scaled(image, side)
+        close = closely(image, (picture.shape[-1], picture.shape[-2]))
+        code = stylizer.code((picture, *encoder(picture)), close)
         table.codes[row] = (practice.bettered(code, file, side) if practice else code)[0]
         print(file.stem, flush=True)
     return table

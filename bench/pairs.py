@@ -6,8 +6,9 @@
     python -m bench.pairs PAIRS.zip OUT --strength 1 --presets
 
 PAIRS.zip holds `content/<name>.*` and `style/<name>.*`. Pictures go to OUT/instant-<strength> and OUT/refined, with
--practised-<steps> behind where the styles practised first, and -presets where masterworks take their place, each as
-<content>__<style>.png; those that are there already are kept, so that an interrupted run goes on.
+-content-<weight> behind where a content weight is given, -practised-<steps> where the styles practised first, and
+-presets where masterworks take their place, each as <content>__<style>.png; those that are there already are kept, so
+that an interrupted run goes on.
 """
 
 import argparse
@@ -95,6 +96,7 @@ def main() -> None:
     parser.add_argument("pairs", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--strength", type=float, action="append", default=[], help="of an instant picture")
+    parser.add_argument("--content-weight", type=float, help="of every picture, in place of the default")
     parser.add_argument("--refined", action="store_true", help="refine at the default settings")
     parser.add_argument("--practice", type=int, default=0, help="steps that every style practises first")
     parser.add_argument("--presets", action="store_true", help="masterworks in place of the styles, by their names")
@@ -106,6 +108,9 @@ def main() -> None:
     }
     if given.refined:
         ways["refined"] = {}
+    if given.content_weight is not None:
+        more = {"content_weight": given.content_weight}
+        ways = {f"{name}-content-{given.content_weight:.2f}": {**changes, **more} for name, changes in ways.items()}
     if given.practice:
         ways = {f"{name}-practised-{given.practice}": changes for name, changes in ways.items()}
     if given.presets:

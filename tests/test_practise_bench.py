@@ -49,7 +49,7 @@ def test_a_practised_code_paints_nearer_to_the_work_and_the_stylizer_stays(pract
     picture = scaled(open_image(work), SIZE)
     assert picture.shape == (1, 3, SIZE, 96)
     with torch.no_grad():
-        code = stylizer.code((picture, *practice.trainer.encoder(picture)))
+        code = stylizer.code((picture, *practice.trainer.encoder(picture)), picture)
     found = practice.bettered(code, work, SIZE)
     assert found.shape == code.shape
     assert torch.equal(found, practice.bettered(code, work, SIZE))

@@ -15,6 +15,7 @@ from studio.engine.pictures import opaque
 from studio.style.encoder import SMALLEST, StyleEncoder
 from studio.style.practice import Course, perceived, trainable
 from studio.style.sight import LOOK as RELATIVE
+from studio.style.sight import READ
 from studio.style.stylizer import Stylizer
 
 LOOK = 256  # px, short side at which codes are read: that of the pictures which the stylizer was trained on
@@ -101,7 +102,17 @@ class Reader:
         picture = to_tensor(opaque(image).resize(key[1:], Image.Resampling.LANCZOS))[None].to(self.precision.device)
         with self.precision.chosen():
             maps = self.encoder(picture)
-            return Reading(self.stylizer.code((picture, *maps)), maps[: self.stylizer.config.matched])
+            code = self.stylizer.code((picture, *maps), closely(image, key[1:]).to(picture.device))
+            return Reading(code, maps[: self.stylizer.config.matched])
+
+
+def closely(image: Image.Image, size: tuple[int, int]) -> Tensor:
+    """A picture (1,3,H,W) as its finest octaves are read: at 1 / READ of the size (width, height) at which its code is,
+    or as it is where that is smaller."""
+    width, height = (round(side / READ) for side in size)
+    image = opaque(image)
+    small = image.width <= width or image.height <= height
+    return to_tensor(image if small else image.resize((width, height), Image.Resampling.LANCZOS))[None]
 
 
 def _key(name: str, image: Image.Image, scale: float = 1.0) -> Key:

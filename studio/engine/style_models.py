@@ -205,7 +205,7 @@ def _trial(reader: Reader) -> Tensor:
     """What an instant picture costs on a GPU: a picture read and painted, (1,3,S,S)."""
     picture = torch.zeros(1, 3, 2 * LOOK, 2 * LOOK, device=reader.precision.device)
     maps = reader.encoder(picture[..., :LOOK, :LOOK])
-    code = reader.stylizer.code((picture, *maps))
+    code = reader.stylizer.code((picture, *maps), picture)
     painted: Tensor = reader.stylizer(picture, code, code, maps=maps)
     return painted
 

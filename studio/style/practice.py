@@ -86,7 +86,7 @@ class Course:
             small = reduced(contents, LOOK)
             read = (small, *self.encoder(small))
             seen = losses.from_afar(self._views(contents))
-            own = self.stylizer.code(read)
+            own = self.stylizer.code(read, contents)
         painted = self.stylizer(contents, code.expand(count, -1), own, weight, maps=read[1:]).float()
         hands = [hand.rows(torch.zeros(count, dtype=torch.long)) for hand in self._hands]
         terms = losses.terms(painted, self._views(painted), content_of(seen[0]), hands, generator, seen)

@@ -6,7 +6,8 @@ The colours are normalised by the picture's own mean and deviation and coloured 
 quarter resolution, modulated by the code (Dumoulin et al. 2017, conditional instance normalisation), adds the
 strokes, in proportion to how far the code is from the picture's own: a picture in its own style comes back as it was.
 Where it is told to match maps, the network also sees the picture's own encoder maps, brought to the style's mean and
-deviation in every channel (Huang & Belongie 2017, eq. 8).
+deviation in every channel (Huang & Belongie 2017, eq. 8). Where it is told to, the finest octaves of what is painted
+are brought to the strength that they have in the style (`studio.style.octaves`).
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import MODEL_KINDS, ModelKind
+from studio.style import octaves
 from studio.style.encoder import LAYERS, EncoderConfig, pad, statistics_of
 from studio.style.styled import Affine, Styled, StyledBlock, resized, spread
 
@@ -27,6 +29,7 @@ STROKE_SIZE = 0.2  # factor on the last convolution, so that training changes pi
 DIVISOR = 4  # sides are padded to a multiple of it
 WIDE = 2  # px from tap to tap in wide blocks
 SMALLEST = 8  # px
+SURE = 30.0  # how fast the octaves come to full presence off the own code: their strengths lie between both anyway
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,7 @@ class StylizerConfig:
     for larger strokes. code: length of what is learned of a code, colours included. hidden: width of the network that
     makes it. matched: maps of the encoder, from the finest, that the network sees in the style's statistics. kernels:
     that the style mixes into every modulated convolution. pooled: learned features of each map but the finest that
-    codes are made from too, averaged over a picture."""
+    codes are made from too, averaged over a picture. octaves: the finest, that are brought to the style's strength."""
 
     widths: tuple[int, int, int, int, int] = (16, 32, 64, 128, 128)
     channels: int = 64
@@ -48,6 +51,7 @@ class StylizerConfig:
     matched: int = 0
     kernels: int = 0
     pooled: int = 0
+    octaves: int = 0
 
     def __post_init__(self) -> None:
         EncoderConfig(widths=self.widths)
@@ -62,6 +66,8 @@ class StylizerConfig:
             raise InvalidRequest(f"kernels must be from 0 to 16; got {self.kernels}.")
         if not 0 <= self.pooled <= 256:
             raise InvalidRequest(f"pooled must be from 0 to 256; got {self.pooled}.")
+        if not 0 <= self.octaves <= octaves.MOST:
+            raise InvalidRequest(f"octaves must be from 0 to {octaves.MOST}; got {self.octaves}.")
         if not COLOURS < self.code <= 2048:
             raise InvalidRequest(f"code must be from {COLOURS + 1} to 2048; got {self.code}.")
 
@@ -72,8 +78,8 @@ class StylizerConfig:
 
     @property
     def code_length(self) -> int:
-        """Length of a code: what is learned, then the statistics of the matched maps."""
-        return self.code + 2 * sum(self.widths[: self.matched])
+        """Length of a code: what is learned, then the statistics of the matched maps, then the octaves."""
+        return self.code + 2 * sum(self.widths[: self.matched]) + octaves.CHANNELS * self.octaves
 
 
 class Stylizer(nn.Module):
@@ -115,16 +121,21 @@ class Stylizer(nn.Module):
         for parameter in (*self.exit.parameters(), *self.tint.parameters(), *self.lanes.parameters()):
             nn.init.zeros_(parameter)  # the first pictures differ in their colours alone
 
-    def code(self, maps: Sequence[Tensor]) -> Tensor:
+    def code(self, maps: Sequence[Tensor], close: Tensor) -> Tensor:
         """Styles and all their encoder maps, (B,3,…) first → codes (B,C): colours, what is learned, the matched
-        statistics."""
+        statistics, the octaves.
+
+        close: the styles (B,3,H,W) at the size at which they would be painted, or at their own where that is smaller,
+        for an enlarged picture has no fine detail; the finest octaves are read there.
+        """
         statistics = statistics_of(maps)
-        matched = statistics[:, COLOURS : COLOURS + self.code_length - self.config.code]
+        matched = statistics[:, COLOURS : COLOURS + 2 * sum(self.config.widths[: self.config.matched])]
         features = [(statistics - self.centre) / self.scale, *self._pooled(maps)]
         with torch.autocast(statistics.device.type, enabled=False):
             learned = self.learned(torch.cat(features, dim=1))
         learned = CODE_SIZE * learned * torch.rsqrt(learned.square().mean(dim=1, keepdim=True) + 1e-6)
-        return torch.cat([statistics[:, :COLOURS], learned, matched], dim=1)
+        fine = octaves.strengths(close, self.config.octaves)
+        return torch.cat([statistics[:, :COLOURS], learned, matched, fine], dim=1)
 
     def _pooled(self, maps: Sequence[Tensor]) -> list[Tensor]:
         """Means over a picture of learned, rectified mixtures of its channels, (B,P) for each map: how its values are
@@ -161,9 +172,10 @@ class Stylizer(nn.Module):
         matched = self._matched(maps, code[:, self.config.code :], own[:, self.config.code :])
         x = F.pad(content, (0, -width % DIVISOR, 0, -height % DIVISOR), mode="reflect")
         unit = F.pixel_unshuffle((x - _colour(own[:, :3])) / _colour(own[:, 3:COLOURS]), 2)
-        presence = self._presence((code - own)[:, : self.config.code], unit)
+        apart = _apart((code - own)[:, : self.config.code])
+        presence = spread(_colour(torch.tanh(apart * self.distance.exp())), unit)
         painted = self._coloured(unit, code) + presence * self._strokes(unit, condition, matched)
-        result = F.pixel_shuffle(painted, 2)[:, :, :height, :width]
+        result = self._sharpened(F.pixel_shuffle(painted, 2), code, apart)[:, :, :height, :width]
         return result if self.training else result.clamp(-1, 1)
 
     def _condition(self, code: Tensor, content_weight: Tensor | float) -> Tensor:
@@ -176,10 +188,12 @@ class Stylizer(nn.Module):
         mean, deviation = (_colour(part).repeat_interleave(4, dim=1) for part in code[:, :COLOURS].split(3, dim=1))
         return unit * spread(deviation, unit) + spread(mean, unit)
 
-    def _presence(self, difference: Tensor, unit: Tensor) -> Tensor:
-        """How much of the strokes shows, 0 where the code is the picture's own: (B,C,…) → (B,1,…)."""
-        apart = (difference.square().mean(dim=1, keepdim=True) + 1e-8).sqrt() - 1e-4
-        return spread(_colour(torch.tanh(apart * self.distance.exp())), unit)
+    def _sharpened(self, painted: Tensor, code: Tensor, apart: Tensor) -> Tensor:
+        """With the finest octaves as strong as the code has them; where it is the picture's own nothing changes."""
+        if not self.config.octaves:
+            return painted
+        wanted = _colour(code[:, -octaves.CHANNELS * self.config.octaves :])
+        return octaves.brought(painted, wanted, torch.tanh(SURE * _colour(apart)))
 
     def _matched(self, maps: Sequence[Tensor], code: Tensor, own: Tensor) -> list[Tensor]:
         """Maps (B,C_l,…) in the code's mean and deviation, then relative to what is usual. → same shapes."""
@@ -225,6 +239,11 @@ def _rows(value: Tensor | float, like: Tensor) -> Tensor:
         return like.new_full((1,) * like.dim(), value)  # made where it is, with no copy to wait for
     rows = value.to(like).reshape(-1, 1)
     return rows if like.dim() == 2 else rows[:, :, None, None]
+
+
+def _apart(difference: Tensor) -> Tensor:
+    """How far codes lie from the picture's own, 0 where they are the same: (B,C,…) → (B,1,…)."""
+    return (difference.square().mean(dim=1, keepdim=True) + 1e-8).sqrt() - 1e-4
 
 
 def _colour(values: Tensor) -> Tensor:

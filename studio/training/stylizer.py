@@ -139,7 +139,7 @@ class StylizerTrainer:
             details = [tuple(x[first] for x in view) for view in seen] if self.config.detail_weight else []
             hands = [Hand.of(view, generator).rows(second) for view in self.views(styles)]
         weight = torch.rand(len(first), generator=generator, device=generator.device).to(contents.device)
-        code, own = self.model.code(style_maps)[second], self.model.code(content_maps)[first]
+        code, own = self.model.code(style_maps, styles)[second], self.model.code(content_maps, contents)[first]
         maps = [x[first] for x in content_maps[1:]]
         painted = self.model(contents[first], code, own, weight, maps=maps).float()
         terms = losses.terms(painted, self.views(painted), wanted, hands, generator, details)
@@ -209,11 +209,11 @@ class StyleSheet:
         """For each content (N_s,3,S,S)."""
         device = next(model.parameters()).device
         styles, contents = self.styles.to(device), self.contents.to(device)
-        codes = model.code(self.trainer.read(styles))
+        codes = model.code(self.trainer.read(styles), styles)
         painted = []
         for content in contents.split(1):
             small, *maps = (x.expand(len(styles), -1, -1, -1) for x in self.trainer.read(content))
-            own = model.code((small, *maps))
+            own = model.code((small, *maps), content.expand(len(styles), -1, -1, -1))
             painted.append(model(content.expand(len(styles), -1, -1, -1), codes, own, maps=maps))
         return painted
 

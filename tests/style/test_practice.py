@@ -30,7 +30,7 @@ def course(pair: tuple[StyleEncoder, Stylizer]) -> Course:
     work = torch.linspace(0, 20, 96).sin().expand(1, 3, 64, 96) * torch.tensor([0.9, 0.2, -0.5]).view(1, 3, 1, 1)
     small = torch.nn.functional.interpolate(work, scale_factor=LOOK, mode="bilinear")
     with torch.no_grad():
-        code = stylizer.code((small, *encoder(small)))
+        code = stylizer.code((small, *encoder(small)), work)
     return Course(trainable(stylizer), encoder, perceived(encoder), contents, code, work)
 
 

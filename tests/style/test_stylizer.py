@@ -13,6 +13,7 @@ from studio.core import bfloat16, checkpoint
 from studio.core.errors import CheckpointError, InvalidRequest
 from studio.style.codes import KIND, CodesConfig, StyleCodes, blend, read_codes
 from studio.style.encoder import EncoderConfig, StyleEncoder, pad
+from studio.style.octaves import strengths
 from studio.style.styled import Styled, convolved_double
 from studio.style.stylizer import COLOURS, Stylizer, StylizerConfig
 
@@ -21,6 +22,7 @@ TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=2, code=16, hidd
 MATCHED = replace(TINY, matched=3)
 MIXED = replace(TINY, kernels=2)
 POOLED = replace(TINY, pooled=3)
+SHARP = replace(MATCHED, octaves=2)
 
 
 def models(config: StylizerConfig = TINY) -> tuple[StyleEncoder, Stylizer]:
@@ -40,7 +42,7 @@ def codes(height: int = 24, width: int = 32) -> tuple[Stylizer, torch.Tensor, to
     """A stylizer, a content, its own code and another style's."""
     encoder, stylizer = models()
     content, style = picture(height, width), picture(40, 40, seed=2) * 0.3 + 0.4
-    own, code = stylizer.code((content, *encoder(content))), stylizer.code((style, *encoder(style)))
+    own, code = (stylizer.code((x, *encoder(x)), x) for x in (content, style))
     return stylizer, content, own, code
 
 
@@ -119,7 +121,7 @@ def test_a_picture_too_small_is_refused_with_its_size() -> None:
 def test_gradients_reach_every_weight_but_the_statistics_scale() -> None:
     encoder, stylizer = models()
     content, style = picture(count=2), picture(seed=3, count=2) * 0.5
-    own, code = stylizer.code((content, *encoder(content))), stylizer.code((style, *encoder(style)))
+    own, code = (stylizer.code((x, *encoder(x)), x) for x in (content, style))
     stylizer.train()(content, code, own, torch.tensor([0.2, 0.9])).square().mean().backward()
     still = [name for name, p in stylizer.named_parameters() if p.grad is None or not bool(p.grad.abs().max() > 0)]
     assert still == []
@@ -187,8 +189,8 @@ def matching(height: int = 24, width: int = 64) -> Sitting:
     return (
         stylizer,
         content,
-        stylizer.code((content, *maps)),
-        stylizer.code((style, *encoder(style))),
+        stylizer.code((content, *maps), content),
+        stylizer.code((style, *encoder(style)), style),
         maps,
     )
 
@@ -276,7 +278,7 @@ def test_a_picture_is_convolved_with_the_kernels_in_the_shares_of_its_own_code(d
 def test_mixed_kernels_leave_own_style_and_even_codes_as_they_were() -> None:
     encoder, stylizer = models(MIXED)
     content, style = picture(), picture(40, 40, seed=2) * 0.3 + 0.4
-    own, code = (stylizer.code((x, *encoder(x))) for x in (content, style))
+    own, code = (stylizer.code((x, *encoder(x)), x) for x in (content, style))
     torch.testing.assert_close(stylizer(content, own, own), content, atol=1e-5, rtol=0)
     everywhere = code[:, :, None, None].expand(-1, -1, 3, 5)
     torch.testing.assert_close(stylizer(content, everywhere, own), stylizer(content, code, own), atol=1e-5, rtol=0)
@@ -302,10 +304,8 @@ def test_pooled_features_tell_styles_of_the_same_moments_apart() -> None:
     shuffled[:, 2:] = shuffled[:, 2:].flip(3)  # no channel changes its values, but they meet other ones
     for config, alike in ((TINY, True), (POOLED, False)):
         _, stylizer = models(config)
-        rest = [torch.zeros(1, 4, 8, 8)] * 3
-        first, second = (
-            stylizer.code((torch.zeros(1, 3, 8, 8), torch.zeros(1, 4, 8, 8), x, *rest)) for x in (channels, shuffled)
-        )
+        rest, grey = [torch.zeros(1, 4, 8, 8)] * 3, torch.zeros(1, 3, 8, 8)
+        first, second = (stylizer.code((grey, torch.zeros(1, 4, 8, 8), x, *rest), grey) for x in (channels, shuffled))
         assert first.shape == (1, config.code_length)
         assert torch.allclose(first, second, atol=1e-6) is alike
 
@@ -313,7 +313,7 @@ def test_pooled_features_tell_styles_of_the_same_moments_apart() -> None:
 def test_gradients_reach_the_pooled_features() -> None:
     _, stylizer = models(POOLED)
     maps = [torch.randn(4, width, 8, 8, generator=torch.Generator().manual_seed(width)) for width in (3, *WIDTHS)]
-    stylizer.code(maps)[:, COLOURS].sum().backward()
+    stylizer.code(maps, maps[0])[:, COLOURS].sum().backward()
     assert len(stylizer.pools) == 4
     assert all(pool.weight.grad is not None and float(pool.weight.grad.abs().max()) > 0 for pool in stylizer.pools)
 
@@ -321,7 +321,7 @@ def test_gradients_reach_the_pooled_features() -> None:
 def test_gradients_reach_the_kernels() -> None:
     encoder, stylizer = models(MIXED)
     content, style = picture(), picture(40, 40, seed=2) * 0.3 + 0.4
-    own, code = (stylizer.code((x, *encoder(x))) for x in (content, style))
+    own, code = (stylizer.code((x, *encoder(x)), x) for x in (content, style))
     stylizer.train()(content, code, own).square().sum().backward()
     mixing = [part for part in stylizer.modules() if isinstance(part, Styled)]
     assert len(mixing) == 2 * MIXED.blocks + 1
@@ -329,6 +329,42 @@ def test_gradients_reach_the_kernels() -> None:
         assert part.kernels is not None
         assert part.kernels.grad is not None
         assert bool(part.kernels.grad.abs().amax(dim=(1, 2, 3)).min() > 0)
+
+
+@torch.no_grad()
+def test_the_finest_octaves_come_to_the_style_and_own_style_and_strength_zero_stay() -> None:
+    encoder, stylizer = models(SHARP)
+    content, style = picture(48, 64), picture(40, 40, seed=2) * 0.5
+    maps = encoder(content)
+    own, code = stylizer.code((content, *maps), content), stylizer.code((style, *encoder(style)), style)
+    assert own.shape == (1, SHARP.code_length) == (1, 16 + 2 * 12 + 2 * 3)
+    torch.testing.assert_close(code[:, -6:], strengths(style, 2))
+    for same in (stylizer(content, own, own, maps=maps), stylizer(content, code, own, strength=0.0, maps=maps)):
+        torch.testing.assert_close(same, content, atol=1e-5, rtol=0)
+    away = []
+    for octaves in (0, 2):
+        twin = Stylizer(replace(SHARP, octaves=octaves)).eval()
+        twin.load_state_dict(stylizer.state_dict())
+        cut = code.shape[1] - (0 if octaves else 6)
+        painted = twin(content, code[:, :cut], own[:, :cut], maps=maps)
+        away.append(float((strengths(painted, 2) - code[:, -6:]).abs().mean()))
+    assert away[1] < 0.6 * away[0]
+
+
+@torch.no_grad()
+def test_an_even_code_in_every_place_paints_as_one_code_with_octaves_too() -> None:
+    encoder, stylizer = models(SHARP)
+    content, style = picture(48, 64), picture(40, 40, seed=2) * 0.5
+    maps = encoder(content)
+    own, code = stylizer.code((content, *maps), content), stylizer.code((style, *encoder(style)), style)
+    everywhere = code[:, :, None, None].expand(-1, -1, 3, 4)
+    wanted = stylizer(content, code, own, maps=maps)
+    torch.testing.assert_close(stylizer(content, everywhere, own, maps=maps), wanted, atol=1e-5, rtol=0)
+    half = everywhere.clone()
+    half[..., :2] = own[:, :, None, None]
+    found = stylizer(content, half, own, maps=maps)
+    torch.testing.assert_close(found[..., :16], content[..., :16], atol=1e-5, rtol=0)
+    assert (found - content)[..., 48:].abs().mean() > 0.05
 
 
 @torch.no_grad()
