@@ -115,6 +115,11 @@ def closely(image: Image.Image, size: tuple[int, int]) -> Tensor:
     return to_tensor(image if small else image.resize((width, height), Image.Resampling.LANCZOS))[None]
 
 
+def seen_closely(image: Image.Image, scale: float = 1.0) -> Tensor:
+    """The same of a picture whose code is read as a style's is."""
+    return closely(image, _key("", image, scale)[1:])
+
+
 def _key(name: str, image: Image.Image, scale: float = 1.0) -> Key:
     """A picture by its reference, and its size where its strokes are `scale` times as large. A side is never too small
     for the encoder."""
