@@ -37,12 +37,14 @@ def brought(x: Tensor, wanted: Tensor, presence: Tensor) -> Tensor:
     count = wanted.shape[1] // CHANNELS
     with torch.autocast(x.device.type, enabled=False):
         parts, rest = parted(_differences(x.float()), count)
+        even = presence.shape[-2:] == (1, 1)
         weight = presence / presence.mean(dim=(2, 3), keepdim=True).clamp_min(1e-6)
         for octave, asked in zip(parts[::-1], wanted.split(CHANNELS, dim=1)[::-1], strict=True):
-            own = (octave.abs() * spread(weight, octave)).mean(dim=(2, 3), keepdim=True)
+            size = octave.abs() if even else octave.abs() * spread(weight, octave)
             target = (asked.exp() * weight).mean(dim=(2, 3), keepdim=True)
-            gain = (target / own.clamp_min(FAINTEST)).clamp(LEAST, GREATEST) - 1
-            rest = torch.addcmul(doubled(rest, octave) + octave, octave, spread(presence, octave) * gain)
+            gain = (target / size.mean(dim=(2, 3), keepdim=True).clamp_min(FAINTEST)).clamp(LEAST, GREATEST) - 1
+            height, width = octave.shape[-2:]
+            rest = resized(rest, (height, width)).addcmul(octave, 1 + spread(presence, octave) * gain)
         return _colours(rest)
 
 
@@ -50,16 +52,16 @@ def parted(x: Tensor, count: int) -> tuple[list[Tensor], Tensor]:
     """The finest octaves, from the finest on, and what is left at 2^-count of the size."""
     parts = []
     for _ in range(count):
-        half = [(side + 1) // 2 for side in x.shape[-2:]]
-        small = F.interpolate(x, size=half, mode="bicubic", antialias=True, align_corners=False)
-        parts.append(x - doubled(small, x))
+        height, width = x.shape[-2:]
+        small = resized(x, ((height + 1) // 2, (width + 1) // 2))
+        parts.append(x - resized(small, (height, width)))
         x = small
     return parts, x
 
 
-def doubled(x: Tensor, like: Tensor) -> Tensor:
-    """At the size of the next finer octave. Bicubic both ways: softer filters leave a part of an octave in the next."""
-    return F.interpolate(x, size=like.shape[-2:], mode="bicubic", align_corners=False)
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """By Catmull and Rom's cubic, up and down: softer filters leave a part of an octave in the next."""
+    return F.interpolate(x, size=size, mode="bicubic", antialias=True, align_corners=False)
 
 
 def spread(values: Tensor, x: Tensor) -> Tensor:
