@@ -28,17 +28,18 @@ STYLE_WEIGHT, EVALUATIONS, HISTORY = 1e6, 300, 100
 class Looker:
     """VGG16 up to the last map that is needed."""
 
-    def __init__(self, network: nn.Module) -> None:
-        self.network = network.eval().requires_grad_(False)
+    def __init__(self, network: nn.Module, bf16: bool = False) -> None:
+        self.network, self.bf16 = network.eval().requires_grad_(False), bf16
 
     def maps(self, x: Tensor) -> dict[int, Tensor]:
         """x: (1,3,H,W) in [-1,1] → maps by layer."""
         x = (x * 0.5 + 0.5 - self.network.mean) / self.network.std
         found = {}
-        for index, layer in enumerate(self.network.features[: max(STYLE) + 1]):
-            x = F.relu(x) if isinstance(layer, nn.ReLU) else layer(x)
-            if index in STYLE or index == CONTENT:
-                found[index] = x
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.bf16):
+            for index, layer in enumerate(self.network.features[: max(STYLE) + 1]):
+                x = F.relu(x) if isinstance(layer, nn.ReLU) else layer(x)
+                if index in STYLE or index == CONTENT:
+                    found[index] = x.float()
         return found
 
 
@@ -50,8 +51,9 @@ def gram(maps: Tensor) -> Tensor:
 
 def transfer(looker: Looker, content: Tensor, style: Tensor) -> Tensor:
     """(1,3,H,W) each → (1,3,H,W), all in [-1,1]."""
-    wanted = {index: gram(maps) for index, maps in looker.maps(style).items() if index in STYLE}
-    kept = looker.maps(content)[CONTENT]
+    with torch.no_grad():
+        wanted = {index: gram(maps) for index, maps in looker.maps(style).items() if index in STYLE}
+        kept = looker.maps(content)[CONTENT]
     x = content.clone().requires_grad_()
     optimiser = torch.optim.LBFGS([x], max_iter=EVALUATIONS, max_eval=EVALUATIONS, history_size=HISTORY)
 
@@ -72,9 +74,10 @@ def main() -> None:
     parser.add_argument("pairs", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--pair", action="append", required=True, help="<content>__<style>")
+    parser.add_argument("--bf16", action="store_true", help="convolutions in bfloat16: to see its quality")
     given = parser.parse_args()
     keep_freed_memory()
-    looker = Looker(build_vgg16(None))
+    looker = Looker(build_vgg16(None), given.bf16)
     given.out.mkdir(parents=True, exist_ok=True)
     with zipfile.ZipFile(given.pairs) as pairs:
         contents, styles = members(pairs, "content"), members(pairs, "style")

@@ -26,7 +26,8 @@ def write_styles(folder: Path, seed: int = 0, matched: int = 0) -> Path:
         config = EncoderConfig(widths=WIDTHS, depths=(1, 1, 1, 1, 1))
         encoder = StyleEncoder(config)
         about_encoder = checkpoint.save(folder / "encoder.safetensors", encoder, kind="encoder", config=config, **about)
-        painter = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=16, hidden=16, matched=matched)
+        small = {"widths": WIDTHS, "channels": 8, "half": 8, "blocks": 1, "code": 16, "hidden": 16, "octaves": 2}
+        painter = StylizerConfig(**small, matched=matched)
         stylizer = Stylizer(painter)
         torch.nn.init.normal_(stylizer.exit.weight, std=0.1)  # strokes that the eye can see
         for lane in stylizer.lanes.parameters():
@@ -35,6 +36,7 @@ def write_styles(folder: Path, seed: int = 0, matched: int = 0) -> Path:
         codes = StyleCodes(CodesConfig(painter.code_length, opened.sha256), len(MASTERWORKS))
         codes.codes.normal_(std=0.5)
         codes.codes[:, 3:6].abs_().add_(0.1)  # deviations
+        codes.codes[:, -6:].sub_(3)  # logarithms of how strong octaves are
         about["classes"] = MASTERWORKS
         checkpoint.save(folder / "masterworks.safetensors", codes, kind="style-codes", config=codes.config, **about)
         kept = MomentsConfig(WIDTHS, about_encoder.sha256)

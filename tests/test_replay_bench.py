@@ -17,7 +17,7 @@ from studio.style.stylizer import Stylizer, StylizerConfig
 from studio.training.data import content_and_style
 
 WIDTHS = (4, 4, 4, 4, 4)
-TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8)
+TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8, octaves=1)
 
 
 def matrices() -> list[torch.Tensor]:

@@ -542,7 +542,7 @@ def test_codes_of_another_length_are_one_sentence(tmp_path: Path, store: Picture
     engine = Engine(Settings(home=tmp_path / "home", checkpoints=folder, device="cpu", threads=1))
     with pytest.raises(CheckpointError) as refused:
         result_of(engine.stylize(ask(fast=True), store))
-    assert_sentence(refused.value, "masterworks.safetensors have 16 entries and the stylizer's 24")
+    assert_sentence(refused.value, "masterworks.safetensors have 16 entries and the stylizer's 30")
 
 
 def test_the_instant_picture_in_bfloat16_is_nearly_the_same(

@@ -15,7 +15,8 @@ WIDTHS = (4, 4, 4, 4, 4)
 def pair() -> tuple[StyleEncoder, Stylizer]:
     torch.manual_seed(0)
     encoder = StyleEncoder(EncoderConfig(WIDTHS, (1, 1, 1, 1, 1))).eval().requires_grad_(False)
-    stylizer = Stylizer(StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8)).eval()
+    config = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8, octaves=2)
+    stylizer = Stylizer(config).eval()
     for parameter in stylizer.parameters():
         parameter.data.add_(0.1 * torch.randn_like(parameter))
     return encoder, stylizer

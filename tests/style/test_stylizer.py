@@ -138,7 +138,16 @@ def test_a_saved_stylizer_paints_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"blocks": 0}, {"channels": 10_000}, {"code": COLOURS}, {"hidden": 0}, {"widths": (1, 1, 1, 1, 0)}]
+    "change",
+    [
+        {"blocks": 0},
+        {"channels": 10_000},
+        {"code": COLOURS},
+        {"hidden": 0},
+        {"widths": (1, 1, 1, 1, 0)},
+        {"octaves": 4},
+        {"octaves": -1},
+    ],
 )
 def test_a_config_out_of_bounds_is_refused(change: dict[str, int]) -> None:
     with pytest.raises(InvalidRequest, match=next(iter(change))):

@@ -27,7 +27,7 @@ from studio.training.stylizer import StylizerTrainer, measure
 from studio.training.stylizer_settings import StylizerTraining
 
 WIDTHS = (4, 4, 4, 4, 4)
-TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8)
+TINY = StylizerConfig(widths=WIDTHS, channels=8, half=8, blocks=1, code=12, hidden=8, octaves=1)
 SIDE = 40
 WITH_MUON = pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has Muon from 2.9 on")
 
