@@ -13,7 +13,7 @@ from torch import Tensor
 
 from studio.core.dataset import read_dataset
 from studio.core.images import open_image, to_tensor
-from studio.style.practice import SECOND, Course, trainable
+from studio.style.practice import WEIGHTS, Course, trainable
 from studio.style.sight import LOOK
 from studio.style.stylizer import Stylizer
 from studio.training.data import crops
@@ -37,7 +37,7 @@ class Practice:
         cls, stylizer: Stylizer, encoder: Path, teacher: Path, photographs: Path, steps: int, bf16: bool
     ) -> "Practice":
         """From files: the encoder's checkpoint, VGG16's weights, and a folder or zip of photographs."""
-        settings = StylizerTraining(encoder=str(encoder), teacher=str(teacher), second_weight=SECOND)
+        settings = StylizerTraining(encoder=str(encoder), teacher=str(teacher), second_weight=WEIGHTS.second)
         trainer = StylizerTrainer(stylizer.config, settings, 0)
         trainer.model = stylizer
         return cls(trainer, read_dataset([photographs], settings.picture).images, steps, bf16)

@@ -146,6 +146,37 @@ def from_afar(views: Sequence[View]) -> list[View]:
     return [view for prefix, view in zip(PREFIXES, views, strict=False) if prefix != "fine_"]
 
 
+@dataclass(frozen=True)
+class Weights:
+    """Of the terms. content: in the middle of its range, whose ends are `content_range` times less and more. detail:
+    over content. gram, moments, sliced: of style, as a judge from a step back sees it; fine and second: of the same
+    close by and by a second judge, over those. variation: of smoothness."""
+
+    content: float = 0.1
+    content_range: float = 5.0
+    detail: float = 6.0
+    gram: float = 6.0
+    moments: float = 3.0
+    sliced: float = 4.0
+    fine: float = 0.3
+    second: float = 0.7
+    variation: float = 0.02
+
+    def at(self, weight: Tensor) -> dict[str, Tensor | float]:
+        """Of every term by its name. weight: (B,) 0 to 1, that of the content."""
+        style = {"gram": self.gram, "moments": self.moments, "sliced": self.sliced}
+        content = self.content * self.content_range ** (2 * weight - 1)
+        return {
+            "content": content,
+            "detail": self.detail * content,
+            **style,
+            **{f"fine_{name}": self.fine * value for name, value in style.items()},
+            **{f"second_{name}": self.second * value for name, value in style.items()},
+            "variation": self.variation,
+            "excess": 1.0,
+        }
+
+
 def weighed(terms: Mapping[str, Tensor], weights: Mapping[str, Tensor | float]) -> Tensor:
     """The mean over the batch of the terms by their weights."""
     return torch.stack([(weights[name] * term).mean() for name, term in terms.items()]).sum()

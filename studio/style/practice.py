@@ -16,14 +16,12 @@ from torch import Tensor
 
 from studio.style import losses
 from studio.style.encoder import Perception, StyleEncoder
-from studio.style.losses import Hand
+from studio.style.losses import Hand, Weights
 from studio.style.sight import FINE_DEPTH, LOOK, STYLE_LAYERS, View, Views, content_of, reduced
 from studio.style.stylizer import Stylizer
 
 LEARNING_RATE, HALVED = 0.02, 40  # of Adam at first, and the steps in which it falls by half
-WEIGHTS = {"gram": 6.0, "moments": 3.0, "sliced": 4.0}  # of style, as in the recipe
-CONTENT, CONTENT_RANGE, DETAIL = 0.1, 5.0, 6.0  # of content, and of its detail over that
-FINE, SECOND, VARIATION = 0.3, 0.7, 0.02
+WEIGHTS = Weights()  # of the losses
 
 Contents = Callable[[torch.Generator], Tensor]  # pictures (B,3,H,W) in [-1,1] to paint
 
@@ -90,16 +88,7 @@ class Course:
         painted = self.stylizer(contents, code.expand(count, -1), own, weight, maps=read[1:]).float()
         hands = [hand.rows(torch.zeros(count, dtype=torch.long)) for hand in self._hands]
         terms = losses.terms(painted, self._views(painted), content_of(seen[0]), hands, generator, seen)
-        return losses.weighed(terms, weights(weight))
-
-
-def weights(weight: Tensor) -> dict[str, Tensor | float]:
-    """Of every term. weight: (B,) 0 to 1, that of the content."""
-    fine = {f"fine_{name}": FINE * value for name, value in WEIGHTS.items()}
-    second = {f"second_{name}": SECOND * value for name, value in WEIGHTS.items()}
-    content = CONTENT * CONTENT_RANGE ** (2 * weight - 1)
-    others = {"variation": VARIATION, "excess": 1.0}
-    return {"content": content, "detail": DETAIL * content, **WEIGHTS, **fine, **second, **others}
+        return losses.weighed(terms, WEIGHTS.at(weight))
 
 
 def perceived(encoder: StyleEncoder) -> Views:

@@ -143,23 +143,8 @@ class StylizerTrainer:
         maps = [x[first] for x in content_maps[1:]]
         painted = self.model(contents[first], code, own, weight, maps=maps).float()
         terms = losses.terms(painted, self.views(painted), wanted, hands, generator, details)
-        loss = losses.weighed(terms, self._weights(weight))
+        loss = losses.weighed(terms, self.config.weights.at(weight))
         return loss, {name: term.detach().mean() for name, term in terms.items()}
-
-    def _weights(self, weight: Tensor) -> dict[str, Tensor | float]:
-        """Of every term. weight: (B,) 0 to 1, that of the content."""
-        config = self.config
-        style = {"gram": config.gram_weight, "moments": config.moment_weight, "sliced": config.sliced_weight}
-        content = config.content_weight * config.content_range ** (2 * weight - 1)
-        return {
-            "content": content,
-            "detail": config.detail_weight * content,
-            **style,
-            **{f"fine_{name}": config.fine_weight * value for name, value in style.items()},
-            **{f"second_{name}": config.second_weight * value for name, value in style.items()},
-            "variation": config.variation_weight,
-            "excess": 1.0,
-        }
 
     def read(self, x: Tensor, sight: float = SIGHT) -> tuple[Tensor, ...]:
         """A picture and its maps as codes are read from them."""

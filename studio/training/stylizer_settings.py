@@ -6,6 +6,7 @@ import torch
 
 from studio.core.errors import InvalidRequest
 from studio.models import bounds
+from studio.style.losses import Weights
 
 
 @dataclass(frozen=True)
@@ -37,15 +38,15 @@ class StylizerTraining:
     learning_rate: float = 1e-3
     horizon: int = 0
     muon: bool = False
-    content_weight: float = 0.1
-    content_range: float = 5.0
-    detail_weight: float = 6.0
-    gram_weight: float = 6.0
-    moment_weight: float = 3.0
-    sliced_weight: float = 4.0
-    fine_weight: float = 0.3
+    content_weight: float = Weights.content
+    content_range: float = Weights.content_range
+    detail_weight: float = Weights.detail
+    gram_weight: float = Weights.gram
+    moment_weight: float = Weights.moments
+    sliced_weight: float = Weights.sliced
+    fine_weight: float = Weights.fine
     second_weight: float = 0.0
-    variation_weight: float = 0.02
+    variation_weight: float = Weights.variation
     palette: float = 0.0
     held_out: int = 16
 
@@ -66,3 +67,18 @@ class StylizerTraining:
         bounds.real("palette", self.palette, 0, 1)
         for name in ("content", "detail", "second", "gram", "moment", "sliced", "fine", "variation"):
             bounds.real(f"{name}_weight", getattr(self, f"{name}_weight"), 0, 1000)
+
+    @property
+    def weights(self) -> Weights:
+        """Of the losses."""
+        return Weights(
+            content=self.content_weight,
+            content_range=self.content_range,
+            detail=self.detail_weight,
+            gram=self.gram_weight,
+            moments=self.moment_weight,
+            sliced=self.sliced_weight,
+            fine=self.fine_weight,
+            second=self.second_weight,
+            variation=self.variation_weight,
+        )

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from studio.style.encoder import EncoderConfig, StyleEncoder
-from studio.style.practice import Course, perceived, trainable, weights
+from studio.style.practice import WEIGHTS, Course, perceived, trainable
 from studio.style.sight import LOOK
 from studio.style.stylizer import Stylizer, StylizerConfig
 
@@ -65,7 +65,7 @@ def test_a_step_without_a_finite_gradient_leaves_the_code(pair: tuple[StyleEncod
     assert practice.codes[2].isfinite().all()
 
 
-# the middle of the range is CONTENT itself, its ends five times more and less
+# the middle of the range is the weight itself, its ends five times more and less
 def test_the_content_weight_goes_from_a_fifth_to_five_times() -> None:
-    found = weights(torch.tensor([0.0, 0.5, 1.0]))["content"]
+    found = WEIGHTS.at(torch.tensor([0.0, 0.5, 1.0]))["content"]
     torch.testing.assert_close(found, torch.tensor([0.02, 0.1, 0.5]))

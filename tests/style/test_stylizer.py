@@ -341,13 +341,20 @@ def test_gradients_reach_the_kernels() -> None:
 
 
 @torch.no_grad()
-def test_the_finest_octaves_come_to_the_style_and_own_style_and_strength_zero_stay() -> None:
+def sharp() -> Sitting:
+    """As matching, with two octaves."""
     encoder, stylizer = models(SHARP)
     content, style = picture(48, 64), picture(40, 40, seed=2) * 0.5
     maps = encoder(content)
     own, code = stylizer.code((content, *maps), content), stylizer.code((style, *encoder(style)), style)
-    assert own.shape == (1, SHARP.code_length) == (1, 16 + 2 * 12 + 2 * 3)
     torch.testing.assert_close(code[:, -6:], strengths(style, 2))
+    return stylizer, content, own, code, maps
+
+
+@torch.no_grad()
+def test_the_finest_octaves_come_to_the_style_and_own_style_and_strength_zero_stay() -> None:
+    stylizer, content, own, code, maps = sharp()
+    assert own.shape == (1, SHARP.code_length) == (1, 16 + 2 * 12 + 2 * 3)
     for same in (stylizer(content, own, own, maps=maps), stylizer(content, code, own, strength=0.0, maps=maps)):
         torch.testing.assert_close(same, content, atol=1e-5, rtol=0)
     away = []
@@ -362,10 +369,7 @@ def test_the_finest_octaves_come_to_the_style_and_own_style_and_strength_zero_st
 
 @torch.no_grad()
 def test_an_even_code_in_every_place_paints_as_one_code_with_octaves_too() -> None:
-    encoder, stylizer = models(SHARP)
-    content, style = picture(48, 64), picture(40, 40, seed=2) * 0.5
-    maps = encoder(content)
-    own, code = stylizer.code((content, *maps), content), stylizer.code((style, *encoder(style)), style)
+    stylizer, content, own, code, maps = sharp()
     everywhere = code[:, :, None, None].expand(-1, -1, 3, 4)
     wanted = stylizer(content, code, own, maps=maps)
     torch.testing.assert_close(stylizer(content, everywhere, own, maps=maps), wanted, atol=1e-5, rtol=0)
