@@ -18,7 +18,7 @@ from studio.core.dataset import SUFFIXES
 from studio.core.images import open_image
 from studio.engine.readings import seen_closely
 from studio.style.codes import KIND, CodesConfig, StyleCodes, read_codes
-from studio.style.octaves import strengths
+from studio.style.octaves import CHANNELS, strengths
 from studio.style.stylizer import Stylizer
 
 
@@ -32,7 +32,7 @@ def sharpened(stylizer: Stylizer, octaves: int) -> Stylizer:
 def lengthened(code: Tensor, before: Stylizer, painting: Path, octaves: int) -> Tensor:
     """A code (C,) of the stylizer as it was → the same with the octaves of the painting."""
     fine = strengths(seen_closely(open_image(painting)), octaves)[0]
-    return torch.cat([code[: before.code_length - 3 * before.config.octaves].float(), fine])
+    return torch.cat([code[: before.code_length - CHANNELS * before.config.octaves].float(), fine])
 
 
 @torch.no_grad()

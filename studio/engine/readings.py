@@ -99,7 +99,8 @@ class Reader:
 
     @torch.no_grad()
     def _read(self, key: Key, image: Image.Image) -> Reading:
-        picture = to_tensor(opaque(image).resize(key[1:], Image.Resampling.LANCZOS))[None].to(self.precision.device)
+        image = opaque(image)
+        picture = to_tensor(image.resize(key[1:], Image.Resampling.LANCZOS))[None].to(self.precision.device)
         with self.precision.chosen():
             maps = self.encoder(picture)
             code = self.stylizer.code((picture, *maps), closely(image, key[1:]).to(picture.device))

@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from studio.style.styled import spread
+
 MOST = 3  # octaves: the smallest picture that is painted has as many
 CHANNELS = 3  # luminance, blue and red difference
 RED, BLUE = 0.299, 0.114  # shares of luminance (ITU-R BT.601)
@@ -62,13 +64,6 @@ def parted(x: Tensor, count: int) -> tuple[list[Tensor], Tensor]:
 def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
     """By Catmull and Rom's cubic, up and down: softer filters leave a part of an octave in the next."""
     return F.interpolate(x, size=size, mode="bicubic", antialias=True, align_corners=False)
-
-
-def spread(values: Tensor, x: Tensor) -> Tensor:
-    """A coarse map at the size of x; one value for all places stays."""
-    if values.shape[-2:] == (1, 1):
-        return values
-    return F.interpolate(values, size=x.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def _differences(x: Tensor) -> Tensor:
