@@ -4,8 +4,9 @@
     python -m bench.adaptation … --base finetune=joint.safetensors --base freezeD=joint.safetensors
     python -m bench.adaptation … --report
 
-Each run is one line in OUT/runs.jsonl; a bench that was stopped goes on with those that are missing. A base is two
-files, NAME.safetensors and NAME-learner.safetensors. `--base FILE` is for every arm that has no `--base ARM=FILE`.
+Each run is one line in OUT/runs.jsonl; a bench that was stopped goes on with those that are missing, and runs may be
+broken off earlier (--steps) or judged less often (--at) than others: the page takes of each what is there. A base is
+two files, NAME.safetensors and NAME-learner.safetensors. `--base FILE` is for every arm that has no `--base ARM=FILE`.
 Seconds are what an idle machine of --cores would need: process time over the cores, or --step-seconds a step; wall
 clock and process time are kept beside. --report writes docs/ADAPTATION.md of the plan's runs that are there.
 """
@@ -15,13 +16,13 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from bench.adaptation_run import ARMS, LEAST_QUERIES, STEPS, Case, Setting, Workplace, artists, identity, run
+from bench.adaptation_run import ARMS, LEAST_QUERIES, STEPS, Case, Setting, Workplace, artists, covers, identity, run
 from studio.core.dataset import read_dataset
 
 DEFAULT_ARMS = "none,scratch,finetune,freezeD,embed,meta"
@@ -33,14 +34,13 @@ def main() -> None:
     setting = settings(given)
     plan = list(cases(given))
     log = Path(given.out) / "runs.jsonl"
-    done = {case_of(record): record for record in records(log) if of_plan(record, setting)}
+    done = fullest(record for record in records(log) if of_plan(record, setting))
     if not given.report:
-        missing = [case for case in plan if case not in done]
+        missing = [case for case in plan if case not in done or not covers(done[case], setting)]
         print(f"{len(plan)} runs, {len(plan) - len(missing)} of them there already.", flush=True)
         began = time.perf_counter()
         for number, record in enumerate(work(setting, missing, given.workers), 1):
             append(log, record)
-            done[case_of(record)] = record
             left = (time.perf_counter() - began) / number * (len(missing) - number)
             print(f"{number} of {len(missing)}, {left / 60:.0f} min left: {told(record)}", flush=True)
         return
@@ -66,7 +66,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--budget", type=float, default=60.0, help="seconds")
     parser.add_argument("--cores", type=int, default=2, help="of the machine that the seconds are of")
     parser.add_argument("--step-seconds", type=float, help="what a step takes there")
-    parser.add_argument("--steps", type=int, help="at most; the last one counts as the end")
+    parser.add_argument("--steps", type=int, help="break a run off after so many")
     parser.add_argument("--at", default=",".join(map(str, STEPS)), help="steps after which to judge, besides the end")
     parser.add_argument("--samples", type=int, default=192)
     parser.add_argument("--workers", type=int, default=1)
@@ -170,6 +170,12 @@ def case_of(record: dict[str, Any]) -> Case:
     return Case(*(record[name] for name in ("artist", "shots", "draw", "seed", "arm")))
 
 
+def fullest(found: Iterable[dict[str, Any]]) -> dict[Case, dict[str, Any]]:
+    """By case the record that was not broken off, or that was judged most often."""
+    ranked = sorted(found, key=lambda record: (record["end"] is not None, len(record["points"])))
+    return {case_of(record): record for record in ranked}
+
+
 def of_plan(record: dict[str, Any], setting: Setting) -> bool:
     """Whether a record was made by the settings of now."""
     if record["arm"] not in ARMS:
@@ -178,7 +184,7 @@ def of_plan(record: dict[str, Any], setting: Setting) -> bool:
 
 
 def setting_key(setting: Setting) -> str:
-    kept = {name: getattr(setting, name) for name in ("features", "bases", "rates", "budget", "most", "at", "samples")}
+    kept = {name: getattr(setting, name) for name in ("features", "bases", "rates", "budget", "samples")}
     return json.dumps(kept, sort_keys=True)
 
 

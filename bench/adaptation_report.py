@@ -19,7 +19,7 @@ LABEL = 96  # px left of a strip
 SECONDS = 30  # points of the plot over seconds
 
 Record = dict[str, Any]
-Values = dict[str, float]  # by artist
+Values = dict[tuple[str, int, int], float]  # by artist, draw and seed
 
 
 def write(records: list[Record], setting: Setting, docs: Path, planned: int) -> str:
@@ -81,44 +81,58 @@ def _kept(page: Path) -> str:
     return f"{NOTES[0]}{found[1] if found else chr(10)}{NOTES[1]}"
 
 
-def at_end(record: Record) -> Record:
-    point: Record = record["points"][record["end"]]
+def at_end(record: Record) -> Record | None:
+    """The point where its time is over; none in a run that was broken off before."""
+    point: Record | None = None if record["end"] is None else record["points"][record["end"]]
     return point
 
 
 def at_step(record: Record, step: int) -> Record | None:
     """The point after so many steps; an arm that takes none stays where it is."""
-    if len(record["points"]) == 1:
+    if record["end"] == 0:
         return at_end(record)
     return next((point for point in record["points"] if point["step"] == step), None)
 
 
-def at_second(record: Record, second: float) -> Record:
-    """The last point of which the samples were there by then."""
+def at_second(record: Record, second: float) -> Record | None:
+    """The last point of which the samples were there by then, or the first where it was judged before any step; none
+    once a run has been broken off."""
     points = [point for point in record["points"] if point["seconds"] <= second]
-    return points[-1] if points else record["points"][0]
+    if not points:
+        return record["points"][0] if record["points"][0]["step"] == 0 else None
+    return None if record["end"] is None and len(points) == len(record["points"]) else points[-1]
 
 
-def by_artist(found: Sequence[tuple[Record, Record | None]], metric: str) -> Values:
-    """The mean of a metric over an artist's draws and seeds, where every one of them has the point."""
-    values = defaultdict[str, list[float]](list)
-    for record, point in found:
-        values[record["artist"]].append(math.nan if point is None else float(point[metric]))
-    return {name: float(np.mean(each)) for name, each in values.items() if not np.isnan(each).any()}
+def values_of(found: Sequence[tuple[Record, Record | None]], metric: str) -> Values:
+    """A metric by run, where the run has the point."""
+    return {
+        (record["artist"], record["draw"], record["seed"]): float(point[metric])
+        for record, point in found
+        if point is not None
+    }
 
 
 def ratio(a: Values, b: Values) -> tuple[float, float, float] | None:
-    """Mean of a over mean of b, on the artists that both have, and 95 % of its paired bootstrap over them."""
-    names = sorted(a.keys() & b.keys())
-    if not names:
+    """Mean of a over mean of b, on the runs that both have, an artist being the mean of hers, and 95 % of its paired
+    bootstrap over the artists."""
+    both = a.keys() & b.keys()
+    if not both:
         return None
-    top, bottom = np.array([a[name] for name in names]), np.array([b[name] for name in names])
-    rows = np.random.default_rng(0).integers(len(names), size=(RESAMPLES, len(names)))
+    top, bottom = (np.array(list(_by_artist({run: values[run] for run in both}).values())) for values in (a, b))
+    rows = np.random.default_rng(0).integers(len(top), size=(RESAMPLES, len(top)))
     with np.errstate(divide="ignore", invalid="ignore"):
         drawn = top[rows].mean(axis=1) / bottom[rows].mean(axis=1)
         middle = float(top.mean() / bottom.mean())
-    low, high = np.nanpercentile(drawn, [2.5, 97.5]) if len(names) > 1 else (math.nan, math.nan)
+    low, high = np.nanpercentile(drawn, [2.5, 97.5]) if len(top) > 1 else (math.nan, math.nan)
     return middle, float(low), float(high)
+
+
+def _by_artist(values: Values) -> dict[str, float]:
+    """The mean of an artist's draws and seeds, by name in the alphabet's order."""
+    runs = defaultdict[str, list[float]](list)
+    for (artist, _, _), value in sorted(values.items()):
+        runs[artist].append(value)
+    return {artist: float(np.mean(each)) for artist, each in runs.items()}
 
 
 def _ratio(a: Values, b: Values) -> str:
@@ -134,13 +148,15 @@ def _of(records: list[Record], arm: str) -> list[Record]:
 
 
 def _mean(values: Values) -> float:
-    return float(np.mean(list(values.values()))) if values else math.nan
+    return float(np.mean(list(_by_artist(values).values()))) if values else math.nan
 
 
 def _table(records: list[Record], arms: list[str], metric: str) -> str:
     """Every arm at the end of its time."""
-    ends = {arm: [(record, at_end(record)) for record in _of(records, arm)] for arm in arms}
-    value = {arm: {m: by_artist(found, m) for m in (metric, *MEASURES)} for arm, found in ends.items()}
+    ends = {
+        arm: [(record, point) for record in _of(records, arm) if (point := at_end(record)) is not None] for arm in arms
+    }
+    value = {arm: {m: values_of(found, m) for m in (metric, *MEASURES)} for arm, found in ends.items()}
     head = f"| arm | steps | {metric} | over none | over finetune | diversity over finetune "
     head += "| precision | recall | novelty | copies | stopped |"
     lines = [head, "|" + " --- |" * 11]
@@ -180,7 +196,7 @@ def _steps_table(records: list[Record], arms: list[str], metric: str, steps: tup
         cells = []
         for step in steps:
             own, theirs = (
-                by_artist([(record, at_step(record, step)) for record in _of(records, name)], metric)
+                values_of([(record, at_step(record, step)) for record in _of(records, name)], metric)
                 for name in (arm, other)
             )
             cells.append(_ratio(own, theirs))
@@ -208,7 +224,7 @@ def _plot(
         for arm in arms:
             xs, rows = [], []
             for x in grid:
-                found = [ratio(*(by_artist(_points(_of(own, name), x, over), metric) for name in (arm, "none")))]
+                found = [ratio(*(values_of(_points(_of(own, name), x, over), metric) for name in (arm, "none")))]
                 if found[0] is not None:
                     xs.append(x)
                     rows.append(found[0])

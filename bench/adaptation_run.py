@@ -86,8 +86,8 @@ class Setting:
     """What all runs share.
 
     bases, rates: by arm; "" is every other arm's. budget: seconds of an idle machine of so many cores. step_seconds:
-    what a step takes there; None to take the process time over the cores. most: steps at most. at: steps after which a
-    run is judged, besides the end of its time.
+    what a step takes there; None to take the process time over the cores. most: steps after which a run is broken off,
+    whose end is then not known. at: steps after which a run is judged, besides the end of its time.
     """
 
     archives: tuple[str, ...]
@@ -321,7 +321,7 @@ def run(place: Workplace, case: Case) -> dict[str, Any]:
         "query": len(query),
         "half": place.half,
         "start": watch.start,
-        "end": next(index for index, found in enumerate(points) if found["end"]),
+        "end": next((index for index, found in enumerate(points) if found["end"]), None),
         "points": points,
     }
 
@@ -369,16 +369,16 @@ def _adapt(
 def moments(setting: Setting, limit: int | None, watch: Stopwatch) -> Iterator[str]:
     """What a run does next: "step", "judge" or "end", which is to judge it where its time is over; the fixed steps that
     come after that are still taken. limit: steps after which the arm ends by itself."""
-    most, ended = max(setting.at) if setting.most is None else setting.most, False
+    last, ended = max(setting.at) if setting.most is None else setting.most, False
     while True:
-        over = watch.seconds >= setting.budget if setting.most is None else watch.steps >= setting.most
         out = limit is not None and watch.steps >= limit
-        if not ended and (over or out):
+        broken = setting.most is not None and watch.steps >= setting.most
+        if not ended and (out or watch.seconds >= setting.budget):
             ended = True
             yield "end"
-        elif watch.steps in setting.at:
+        elif broken or watch.steps in setting.at:
             yield "judge"
-        if ended and (out or watch.steps >= most):
+        if broken or (ended and (out or watch.steps >= last)):
             return
         yield "step"
 
@@ -404,6 +404,13 @@ def identity(setting: Setting, arm: str) -> dict[str, Any]:
         "features": setting.features.partition("=")[0],
         "samples": setting.samples,
         "budget": setting.budget,
-        "most": setting.most,
-        "at": list(setting.at),
     }
+
+
+def covers(record: Mapping[str, Any], setting: Setting) -> bool:
+    """Whether a record of this plan was judged wherever the plan asks for it; one that was broken off may not be."""
+    steps, arm = {point["step"] for point in record["points"]}, ARMS[record["arm"]]
+    limits = [0 if arm.student is None else arm.steps, setting.most]
+    last = min((limit for limit in limits if limit is not None), default=max(setting.at))
+    ended = record["end"] is not None or (setting.most is not None and setting.most in steps)
+    return ended and all(step in steps for step in setting.at if step <= last)

@@ -11,19 +11,31 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.adaptation import append, records
-from bench.adaptation_report import NOTES, _kept, at_second, at_step, by_artist, ratio
-from bench.adaptation_run import ARMS, Judge, Setting, Stopwatch, moments, student_of
+from bench.adaptation import append, fullest, records
+from bench.adaptation_report import NOTES, _kept, at_end, at_second, at_step, ratio, values_of
+from bench.adaptation_run import ARMS, Judge, Setting, Stopwatch, covers, moments, student_of
 
 SETTING = Setting((), "vgg16", "out", {"": "base.safetensors"}, budget=10.0, step_seconds=0.5)
 
 
-def record(artist: str, *points: tuple[int, float]) -> dict[str, Any]:
+def record(artist: str, *points: tuple[int, float], draw: int = 0, arm: str = "finetune") -> dict[str, Any]:
     return {
         "artist": artist,
+        "shots": 10,
+        "draw": draw,
+        "seed": 0,
+        "arm": arm,
         "points": [{"step": step, "seconds": step / 2, "kid-vgg16": value} for step, value in points],
         "end": len(points) - 1,
     }
+
+
+def broken(run: dict[str, Any]) -> dict[str, Any]:
+    return {**run, "end": None}
+
+
+def values(**of: float) -> dict[tuple[str, int, int], float]:
+    return {(name, 0, 0): value for name, value in of.items()}
 
 
 def test_lines_are_appended_and_a_torn_one_is_skipped(tmp_path: Path) -> None:
@@ -37,26 +49,65 @@ def test_lines_are_appended_and_a_torn_one_is_skipped(tmp_path: Path) -> None:
 
 # artists have 1, 3 and 2, 2: (1+3)/(2+2) = 1; resampling one artist alone gives 1/2 to 3/2
 def test_ratio_is_of_means_over_the_artists_that_both_have() -> None:
-    found = ratio({"a": 1.0, "b": 3.0, "c": 9.0}, {"a": 2.0, "b": 2.0})
+    found = ratio(values(a=1.0, b=3.0, c=9.0), values(a=2.0, b=2.0))
     assert found == (1.0, 0.5, 1.5)
-    alone = ratio({"a": 1.0}, {"a": 4.0})
+    alone = ratio(values(a=1.0), values(a=4.0))
     assert alone is not None
     assert alone[0] == 0.25
     assert math.isnan(alone[1])
-    assert ratio({"a": 1.0}, {"b": 1.0}) is None
+    assert ratio(values(a=1.0), values(b=1.0)) is None
 
 
-def test_draws_and_seeds_are_averaged_before_the_artists() -> None:
-    runs = [record("a", (0, 1.0)), record("a", (0, 3.0)), record("b", (0, 5.0))]
-    assert by_artist([(run, run["points"][0]) for run in runs], "kid-vgg16") == {"a": 2.0, "b": 5.0}
-    assert by_artist([(runs[0], runs[0]["points"][0]), (runs[1], None)], "kid-vgg16") == {}
+# of artist a both have the draws 0 and 1, of b the draw 0: a is (1+3)/2 = 2 over 1, b 4 over 2, so (2+4)/(1+2)
+def test_only_the_runs_that_both_have_are_compared_and_draws_come_before_artists() -> None:
+    ours = values_of(
+        [
+            (run, run["points"][0])
+            for run in (record("a", (0, 1.0)), record("a", (0, 3.0), draw=1), record("b", (0, 4.0)))
+        ]
+        + [(record("b", (0, 99.0), draw=1), None)],
+        "kid-vgg16",
+    )
+    theirs = {("a", 0, 0): 1.0, ("a", 1, 0): 1.0, ("a", 2, 0): 50.0, ("b", 0, 0): 2.0, ("b", 1, 0): 7.0}
+    found = ratio(ours, theirs)
+    assert found is not None
+    assert found[0] == 2.0
+
+
+def test_a_run_that_was_broken_off_gives_its_points_and_no_end() -> None:
+    run = broken(record("a", (10, 0.5), (20, 0.4)))
+    assert at_end(run) is None
+    assert at_step(run, 10) == run["points"][0]
+    assert at_step(run, 0) is None
+    assert [at_second(run, second) for second in (1, 5, 12)] == [None, run["points"][0], None]
+
+
+def test_the_fullest_run_of_a_case_is_taken() -> None:
+    whole, short, shorter = record("a", (0, 1.0)), record("a", (0, 1.0), (5, 1.0)), record("a", (0, 1.0))
+    found = fullest([broken(short), whole, broken(shorter)])
+    assert list(found.values()) == [whole]
+    assert list(fullest([broken(short), broken(shorter)]).values()) == [broken(short)]
+
+
+def test_a_run_covers_a_plan_that_asks_for_no_more_than_it_has() -> None:
+    plan = dataclasses.replace(SETTING, at=(0, 10, 50))
+    whole = record("a", (0, 1.0), (10, 1.0), (20, 1.0), (50, 1.0))
+    short = broken(record("a", (0, 1.0), (10, 1.0)))
+    assert covers(whole, plan)
+    assert not covers(short, plan)
+    assert covers(short, dataclasses.replace(plan, most=10))
+    assert covers(whole, dataclasses.replace(plan, most=10))
+    assert not covers(short, dataclasses.replace(plan, at=(0, 5), most=10))
+    assert covers(record("a", (0, 1.0), arm="none"), plan)
+    assert covers(record("a", (0, 1.0), (10, 1.0), (40, 1.0), arm="meta"), plan)
 
 
 def test_points_are_found_by_step_and_by_second() -> None:
     run = record("a", (0, 1.0), (2, 0.8), (10, 0.5))
     assert at_step(run, 2) == run["points"][1]
     assert at_step(run, 5) is None
-    assert [at_second(run, second)["step"] for second in (0, 0.9, 1, 4.9, 99)] == [0, 0, 2, 2, 10]
+    found = [at_second(run, second) for second in (0, 0.9, 1, 4.9, 99)]
+    assert found == [run["points"][index] for index in (0, 0, 1, 1, 2)]
     still = record("a", (0, 1.0))
     assert at_step(still, 50) == still["points"][0]
 
@@ -99,7 +150,7 @@ def test_a_run_is_judged_at_the_fixed_steps_and_where_its_time_is_over() -> None
         (50, "judge"),
     ]
     assert taken(dataclasses.replace(SETTING, at=(0, 20))) == [(0, "judge"), (20, "end")]
-    assert taken(dataclasses.replace(SETTING, at=(0, 5, 50), most=7)) == [(0, "judge"), (5, "judge"), (7, "end")]
+    assert taken(dataclasses.replace(SETTING, at=(0, 5, 50), most=7)) == [(0, "judge"), (5, "judge"), (7, "judge")]
     assert taken(SETTING, limit=0) == [(0, "end")]
     assert taken(dataclasses.replace(SETTING, at=(0, 5, 50)), limit=7) == [(0, "judge"), (5, "judge"), (7, "end")]
     assert taken(dataclasses.replace(SETTING, at=(0, 5)), limit=30) == [(0, "judge"), (5, "judge"), (20, "end")]
