@@ -7,7 +7,7 @@ can learn how fast each tensor is to be adapted (Meta-SGD, Li et al. 2017). The 
 from what the new class's embedding was wanted to be. Batch norms keep their statistics, as they do in an adaptation.
 
 FIGR (Clouâtre & Demers 2019: Reptile on both players, SGD inside, Adam outside) is `outer=adam optimiser=sgd tasks=1
-learning_rate=1e-3 judge_rate=1e-3 embedding=mean condition=false diversity=0 augment= batch=4`. Its class embedding
+learning_rate=1e-3 judge_rate=1e-3 class_start=mean condition=false diversity=0 augment= batch=4`. Its class embedding
 starts from the mean of all, which needs no learning: a shift of it is one of the biases that it is added to.
 """
 
@@ -158,7 +158,7 @@ class MetaTrainer:
                 for name in rate_names(self.model.generator, learner.judge)
             ]
             _add(learner.log_rates, weight * torch.stack(taught))
-        if self.config.embedding == "set" and self.config.encoder_rate > 0:
+        if self.config.class_start == "set" and self.config.encoder_rate > 0:
             parameters = list(learner.encoder.parameters())
             learner.encoder.requires_grad_(True)
             wanted = (learner.encoder(student.described[None])[0] * said[CLASS]).sum()

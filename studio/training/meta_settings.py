@@ -9,7 +9,7 @@ from studio.training.set_batches import SHOTS
 ALGORITHMS = ("reptile", "fomaml")
 OUTERS = ("interpolate", "adam")
 LEAST_QUERIES = 5
-INNER = ("optimiser", "learning_rate", "embedding_rate", "judge_rate", "weights", "embedding", "condition", "augment")
+INNER = ("optimiser", "learning_rate", "embedding_rate", "judge_rate", "weights", "condition", "augment")
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class MetaTraining:
     outer: of OUTERS, how the outer step is taken; a straight line towards the students' ends by a share that falls from
     first_step to last_step over the run, or Adam of outer_rate. encoder_rate: Adam's, of the set encoder; 0 leaves it.
     rates: whether factors on the inner rates are learned, by Adam of rates_rate. judge: a weights file of VGG16 for a
-    figure in the log, which decides nothing. The others: as in `StudentConfig`.
+    figure in the log, which decides nothing. class_start: the student's `embedding`, a name that the model's settings
+    have already. The others: as in `StudentConfig`.
     """
 
     learner: str = ""
@@ -48,7 +49,7 @@ class MetaTraining:
     embedding_rate: float = 3e-3
     judge_rate: float = 6e-4
     weights: str = "all"
-    embedding: str = "set"
+    class_start: str = "set"
     condition: bool = True
     diversity: float = 2.0
     augment: str = "translation"
@@ -74,4 +75,5 @@ class MetaTraining:
 
     def student(self, batch: int) -> StudentConfig:
         """How an inner step is taken."""
-        return StudentConfig(batch=batch, diversity=self.diversity, **{name: getattr(self, name) for name in INNER})
+        same = {name: getattr(self, name) for name in INNER}
+        return StudentConfig(batch=batch, diversity=self.diversity, embedding=self.class_start, **same)

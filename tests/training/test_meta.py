@@ -169,7 +169,7 @@ def test_figrs_scheme_can_be_set(start: Path) -> None:
         optimiser="sgd",
         learning_rate=1e-3,
         judge_rate=1e-3,
-        embedding="mean",
+        class_start="mean",
         condition=False,
         diversity=0.0,
         augment="",
