@@ -17,6 +17,7 @@ from torch import Tensor
 
 from studio.adapt.job import shown, started
 from studio.adapt.methods import METHODS, Method
+from studio.adapt.parts import whole
 from studio.adapt.student import Student, StudentConfig
 from studio.adapt.watch import Watch
 from studio.core import bfloat16, checkpoint
@@ -348,6 +349,8 @@ def _adapt(
         watch.start = watch.seconds
     else:
         watch.start = watch.cpu / place.setting.cores
+    looks = torch.Generator().manual_seed(case.seed + 1)
+    looked_at = torch.randn(WATCHED, base.latent_dim, generator=looks).to(place.device)
     eyes: list[Watch] = []
 
     def watched(samples: Tensor) -> dict[str, Any]:
@@ -363,6 +366,8 @@ def _adapt(
                 watch.time(student.step)
             watch.steps += 1
         else:
+            with torch.no_grad(), place.autocast():
+                watch.time(lambda: whole(student.look(looked_at, BATCH)))
             point(student.show, watched, what == "end")
 
 

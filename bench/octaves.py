@@ -16,9 +16,9 @@ from torch import Tensor
 from studio.core import checkpoint
 from studio.core.dataset import SUFFIXES
 from studio.core.images import open_image
+from studio.core.octaves import CHANNELS, strengths
 from studio.engine.readings import seen_closely
 from studio.style.codes import KIND, CodesConfig, StyleCodes, read_codes
-from studio.style.octaves import CHANNELS, strengths
 from studio.style.stylizer import Stylizer
 
 

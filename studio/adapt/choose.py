@@ -84,12 +84,13 @@ def _distance(student: Student, unit: Learner, judged: Tensor, seed: int) -> Par
     z = torch.randn(SAMPLES, student.generator.latent_dim, generator=torch.Generator().manual_seed(seed + 1))
     real = judged.to(student.device).float().div(127.5).sub(1)
     with torch.no_grad():
-        kept_back, samples = unit.encoder.unit(student.discriminator.describe(real)), []
-    for part in z.to(student.device).split(AT_ONCE):
+        kept_back, described = unit.encoder.unit(student.discriminator.describe(real)), []
+    samples = yield from student.look(z.to(student.device), AT_ONCE)
+    for part in samples.split(AT_ONCE):
         yield
         with torch.no_grad():
-            samples.append(unit.encoder.unit(student.discriminator.describe(student.show(part).float())))
-    return energy_distance(torch.cat(samples), kept_back)
+            described.append(unit.encoder.unit(student.discriminator.describe(part)))
+    return energy_distance(torch.cat(described), kept_back)
 
 
 def energy_distance(a: Tensor, b: Tensor) -> float:

@@ -64,13 +64,14 @@ class Watchman:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The state after some steps. tuned: adapted weights by name, fp16 on the CPU. embedding: (E,). pictures:
-    (SHOWN,3,R,R) uint8 of the fixed seeds. watched: what the samples showed."""
+    """The state after some steps. tuned: adapted weights by name, fp16 on the CPU. embedding: (E,). log_gains: (n,3) on
+    the finest octaves. pictures: (SHOWN,3,R,R) uint8 of the fixed seeds. watched: what the samples showed."""
 
     step: int
     seconds: float
     tuned: Mapping[str, Tensor] = field(repr=False)
     embedding: Tensor = field(repr=False)
+    log_gains: Tensor = field(repr=False)
     pictures: Tensor = field(repr=False)
     watched: Watched
 
@@ -192,13 +193,13 @@ class Observer:
 
     def _seen(self) -> Parts[tuple[Tensor, Tensor]]:
         """The samples (LOOKED_AT,3,R,R) and their features (LOOKED_AT,F)."""
-        samples, described, student = [], [], self.student
-        for z in self.z.split(AT_ONCE):
-            with torch.no_grad():
-                samples.append(student.show(z).float())
-                described.append(student.encoder.unit(student.discriminator.describe(samples[-1])).cpu())
+        student, described = self.student, []
+        samples = yield from student.look(self.z, AT_ONCE)
+        for some in samples.split(AT_ONCE):
             yield
-        return torch.cat(samples), torch.cat(described)
+            with torch.no_grad():
+                described.append(student.encoder.unit(student.discriminator.describe(some)).cpu())
+        return samples, torch.cat(described)
 
     def _with(self, done: Adapted, samples: Tensor, described: Tensor, losses: Mapping[str, float]) -> Adapted:
         student, watched = self.student, self.watch.look(described)
@@ -208,6 +209,7 @@ class Observer:
             seconds=self.watchman.elapsed(),
             tuned=tuned,
             embedding=student.averaged[CLASS].cpu().clone(),
+            log_gains=student.log_gains.cpu().clone(),
             pictures=shown(samples[:SHOWN]),
             watched=watched,
         )

@@ -23,13 +23,14 @@ for _method in (
     Method(
         "meta",
         "from the meta-learned start: the embedding of the set, then a few steps against heads that know the set",
-        StudentConfig(learning_rate=1e-4, embedding_rate=1e-3, judge_rate=2e-4),  # a start so near needs no haste
+        # a start so near needs no haste
+        StudentConfig(learning_rate=1e-4, embedding_rate=1e-3, judge_rate=2e-4, octaves=3),
         steps=40,  # from there on samples come nearer to the pictures, and no nearer to others by the same hand
     ),
     Method(
         "embed",
         "the embedding of the set alone, at once and without a step",
-        StudentConfig(weights="none"),
+        StudentConfig(weights="none", octaves=3),
         steps=0,
     ),
     Method(

@@ -15,10 +15,11 @@ from torch import Tensor, nn
 
 from studio.adapt.parts import Parts, whole
 from studio.core.errors import InvalidRequest
+from studio.core.octaves import CHANNELS, MOST, strengths
 from studio.models import bounds
 from studio.models.augment import AUGMENTATIONS, augment
 from studio.models.diversity import lack_of_diversity
-from studio.models.gan import GanGenerator
+from studio.models.gan import GanGenerator, finished
 from studio.models.learner import Learner, SetDiscriminator, SetHeads
 from studio.models.losses_gan import hinge_by_heads
 from studio.models.projected import MIXED
@@ -27,6 +28,7 @@ WEIGHTS = ("all", "modulation", "none")  # what of the generator is adapted besi
 EMBEDDINGS = ("set", "mean")  # where the new class's embedding starts
 HEADS = ("learned", "fresh")
 OPTIMISERS = ("adam", "sgd")
+LEAST_GAIN, MOST_GAIN = 0.2, 1.5  # on an octave
 CLASS = "class"  # the new class's embedding, among names of weights
 _MODULATING = ("modulation.affine", "norm.", "start_norm.", "colour")
 
@@ -40,7 +42,8 @@ class StudentConfig:
     weights: of WEIGHTS. embedding: of EMBEDDINGS. heads: of HEADS. frozen_heads: so many of the shallowest stay as they
     are (FreezeD, Mo et al. 2020, section 3, of a discriminator whose features are frozen anyway). condition: whether
     the heads know the set. diversity: weight of the penalty on pairs that are more alike than real ones. augment: names
-    joined by commas. average: share of the moving average that a step keeps.
+    joined by commas. average: share of the moving average that a step keeps. octaves: so many of the finest octaves of
+    what is painted are brought to the strength that they have in the pictures, which takes no step.
     """
 
     batch: int = 8
@@ -57,6 +60,7 @@ class StudentConfig:
     diversity: float = 2.0
     augment: str = "translation"
     average: float = 0.9
+    octaves: int = 0
 
     def __post_init__(self) -> None:
         bounds.whole("batch", self.batch, 2, 256)
@@ -65,6 +69,7 @@ class StudentConfig:
         bounds.real("diversity", self.diversity, 0, 100)
         bounds.real("average", self.average, 0, 0.9999)
         bounds.whole("frozen_heads", self.frozen_heads, 0, len(MIXED))
+        bounds.whole("octaves", self.octaves, 0, MOST)
         tables = (("weights", WEIGHTS), ("embedding", EMBEDDINGS), ("heads", HEADS), ("optimiser", OPTIMISERS))
         for name, known in tables:
             if getattr(self, name) not in known:
@@ -122,6 +127,7 @@ class Student:
         )
         self.judge_optimiser = _optimiser(config, _groups(self.judging, config.judge_rate, factors))
         self.averaged = {name: value.detach().clone() for name, value in self.now().items()}
+        self.log_gains = torch.zeros(config.octaves, CHANNELS, device=self.device)
         self.steps = 0
 
     def now(self) -> dict[str, Tensor]:
@@ -203,8 +209,12 @@ class Student:
         """z: (B,Z) → pictures (B,3,R,R) in [-1,1] in the new class, by the weights of this moment."""
         return synthesise(self.generator, z, self.embedding)
 
-    @torch.no_grad()
     def show(self, z: Tensor) -> Tensor:
+        """As paint, by the moving average of the weights, and with the octaves as they were last matched."""
+        return self.finished(self.average(z))
+
+    @torch.no_grad()
+    def average(self, z: Tensor) -> Tensor:
         """As paint, by the moving average of the weights."""
         kept = {name: value.detach().clone() for name, value in self.adapted.items()}
         for name, value in self.adapted.items():
@@ -213,6 +223,32 @@ class Student:
         for name, value in self.adapted.items():
             value.copy_(kept[name])
         return shown
+
+    @torch.no_grad()
+    def match(self, painted: Tensor) -> None:
+        """Choose the gains that bring the finest octaves to the pictures' strength. painted: (B,3,R,R) by average."""
+        if self.config.octaves:
+            wanted, there = (strength_of(x, self.config.octaves) for x in (self.pictures, painted))
+            self.log_gains = (wanted / there).clamp(LEAST_GAIN, MOST_GAIN).log()
+
+    def finished(self, painted: Tensor) -> Tensor:
+        """What average has painted, (B,3,R,R), with the octaves as they were last matched."""
+        return finished(painted, self.log_gains.exp() if self.config.octaves else None)
+
+    def look(self, z: Tensor, at_once: int) -> Parts[Tensor]:
+        """Match the octaves by samples of (B,Z), a few at a time → those samples, float32, as show paints them."""
+        painted = []
+        for some in z.split(at_once):
+            painted.append(self.average(some).float())
+            yield
+        samples = torch.cat(painted)
+        self.match(samples)
+        return self.finished(samples)
+
+
+def strength_of(pictures: Tensor, octaves: int) -> Tensor:
+    """Mean magnitude of each of the finest octaves over all pictures. (B,3,R,R) → (octaves,3)."""
+    return strengths(pictures, octaves).exp().mean(dim=0).view(octaves, CHANNELS)
 
 
 def synthesise(generator: GanGenerator, z: Tensor, embedding: Tensor) -> Tensor:

@@ -188,6 +188,7 @@ class Adapting:
             base_name=work.base_name,
             embedding=(work.adapted.start, snapshot.embedding),
             pictures=work.small,
+            log_gains=snapshot.log_gains if len(snapshot.log_gains) else None,
         )
         watched = snapshot.watched
         provenance = {

@@ -49,7 +49,7 @@ class Brush:
         model, tried = self._model, self._precision.tried
         if not isinstance(model, GanGenerator):
             return 0
-        form = (model.config, model.class_count)
+        form = (model.config, model.class_count, model.gains is not None)
         if form not in tried:
             twin = specimen(model)
             try:

@@ -18,12 +18,14 @@ from torch import Tensor, nn
 
 from studio.core.errors import CheckpointError, InvalidRequest
 from studio.core.kinds import MODEL_KINDS, ModelKind
+from studio.core.octaves import CHANNELS, MOST
 from studio.models.bounds import real, whole
 from studio.models.gan import GanConfig, GanGenerator
 
 KIND = "adapter"
 RANK = 16  # with 20 pictures of 64 px the file of the largest published base stays under 1.5 MB
 MAX_STRENGTH = 2.0
+MAX_LOG_GAIN = 4.0  # of an octave, whatever a file says
 MAX_PICTURES = 20
 MAX_BASE_CLASSES = 255  # one less than a checkpoint may name
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
@@ -33,7 +35,7 @@ _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 class AdapterConfig(GanConfig):
     """The base's own configuration, and: base: sha256 of the base's file. base_name: what its file was called, a hint
     for people. base_classes: how many classes it has. rank: of the differences. pictures: how many small copies of the
-    artist's pictures it holds, each `side` px wide and high."""
+    artist's pictures it holds, each `side` px wide and high. octaves: how many of the finest it brings to theirs."""
 
     base: str = "0" * 64
     base_name: str = "base"
@@ -41,6 +43,7 @@ class AdapterConfig(GanConfig):
     rank: int = RANK
     pictures: int = 0
     side: int = 64
+    octaves: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -52,6 +55,7 @@ class AdapterConfig(GanConfig):
         whole("rank", self.rank, 1, 256)
         whole("pictures", self.pictures, 0, MAX_PICTURES)
         whole("side", self.side, 16, 128)
+        whole("octaves", self.octaves, 0, MOST)
 
     @property
     def gan(self) -> GanConfig:
@@ -102,12 +106,14 @@ class Adapter(nn.Module):
     """What tells an adapted generator from its base; the checkpoint's one class is the name of the artist's class.
 
     Where the base has classes: embedding0, embedding1: (E,), the new class's embedding at strength 0 and at strength 1.
-    w_mean: (W,), its centre of truncation at strength 1. pictures: (N,3,S,S) in [-1,1].
+    w_mean: (W,), its centre of truncation at strength 1. pictures: (N,3,S,S) in [-1,1]. log_gains: (octaves,3), natural
+    logarithms of the gains on the finest octaves at strength 1; None where it holds none.
     """
 
     embedding0: Tensor | None
     embedding1: Tensor | None
     w_mean: Tensor | None
+    log_gains: Tensor | None
 
     def __init__(self, config: AdapterConfig, names: int) -> None:
         super().__init__()
@@ -123,6 +129,7 @@ class Adapter(nn.Module):
         self.register_buffer("w_mean", torch.zeros(config.width(config.base_classes)) if known else None)
         self.register_buffer("pictures", torch.zeros(config.pictures, 3, config.side, config.side))
         self.pictures: Tensor
+        self.register_buffer("log_gains", torch.zeros(config.octaves, CHANNELS) if config.octaves else None)
 
     def change(self, name: str) -> Tensor:
         """The change of the base's parameter of this name at strength 1, in its shape."""
@@ -145,6 +152,7 @@ def compress(
     base_name: str,
     embedding: tuple[Tensor, Tensor] | None = None,
     pictures: Tensor | None = None,
+    log_gains: Tensor | None = None,
     rank: int = RANK,
 ) -> Adapter:
     """The adapter that leads from a base to its tuned state; exact where the rank suffices.
@@ -152,6 +160,7 @@ def compress(
     tuned: parameters of the base's shapes by name; those that are not given have not changed. Buffers may be among
     them and must be the base's, for an adapter carries none. embedding: of the new class, (E,) at strength 0 and (E,)
     at strength 1; needed where the base has classes. pictures: (N,3,S,S) in [-1,1], the small copies to carry.
+    log_gains: (n,3), natural logarithms of the gains on the n finest octaves.
     """
     if (embedding is None) != (base.embedding is None):
         needed = "needs" if embedding is None else "has no place for"
@@ -163,6 +172,7 @@ def compress(
         base_name=base_name,
         base_classes=base.class_count,
         rank=rank,
+        octaves=0 if log_gains is None else len(log_gains),
         **shots,
     )
     adapter = Adapter(config, 1)
@@ -177,6 +187,8 @@ def compress(
         adapter.w_mean = torch.cat([base.w_mean[:, : base.latent_dim].mean(dim=0).cpu(), adapter.embedding1])
     if pictures is not None:
         adapter.pictures.copy_(pictures)
+    if log_gains is not None and adapter.log_gains is not None:
+        adapter.log_gains.copy_(log_gains)
     return adapter.eval()
 
 
@@ -196,8 +208,8 @@ def _changes(base: GanGenerator, tuned: Mapping[str, Tensor]) -> dict[str, Tenso
 
 @torch.no_grad()
 def adapted(base: GanGenerator, adapter: Adapter, strength: float) -> GanGenerator:
-    """A new generator on the CPU: weights θ0 + s·Δθ, and where the base has classes one more, the last, of embedding
-    e0 + s·(e1 - e0). strength: s in [0,2]; 0 paints as the base does, 1 as was learned. The base stays as it is.
+    """A new generator on the CPU: weights θ0 + s·Δθ, gains g^s on the finest octaves, and where the base has classes
+    one more, the last, of embedding e0 + s·(e1 - e0). strength: s in [0,2]; 0 paints as the base does, 1 as was learned. The base stays as it is.
     """
     config = adapter.config
     if (base.config, base.class_count) != (config.gan, config.base_classes):
@@ -206,6 +218,8 @@ def adapted(base: GanGenerator, adapter: Adapter, strength: float) -> GanGenerat
     model = copy.deepcopy(base).cpu()
     for name, parameter in model.named_parameters():
         parameter.add_(adapter.change(name).view_as(parameter), alpha=strength)
+    if adapter.log_gains is not None and strength > 0:
+        model.gains = adapter.log_gains.mul(strength).clamp(-MAX_LOG_GAIN, MAX_LOG_GAIN).exp()
     if model.embedding is None or adapter.embedding0 is None or adapter.embedding1 is None or adapter.w_mean is None:
         return model
     old = model.w_mean.clone()

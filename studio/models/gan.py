@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import DETAIL_SIDES, MODEL_KINDS, LatentModel, ModelKind
+from studio.core.octaves import scaled
 from studio.models.blocks import Excitation, Modulation, Noise, UpConv3x3, convolved_and_normed, fold_batch_norm_
 
 RESOLUTIONS = (32, 64, 128, 256)
@@ -108,7 +109,12 @@ class Octave(nn.Module):
 
 
 class GanGenerator(LatentModel):
-    """Noise and class → w → picture. Layers: one style for the 4x4 map, one an octave, one for the colours."""
+    """Noise and class → w → picture. Layers: one style for the 4x4 map, one an octave, one for the colours.
+
+    gains: (n,3) on the n finest octaves of what is painted (`studio.core.octaves`); None, as in every file, for none.
+    """
+
+    gains: Tensor | None
 
     def __init__(self, config: GanConfig, class_count: int) -> None:
         super().__init__()
@@ -132,6 +138,7 @@ class GanGenerator(LatentModel):
         self.colour_modulation = Modulation(self.width, config.channels(config.resolution))
         self.colour = nn.Conv2d(config.channels(config.resolution), 3, 3, padding=1)
         self.register_buffer("w_mean", torch.zeros(max(class_count, 1), self.width))
+        self.register_buffer("gains", None, persistent=False)
 
     def mapping(self, z: Tensor, weights: Tensor | None = None) -> Tensor:
         """z: (B,Z), weights: (B,K) on the simplex → w: (B,L,W). z is first normalised to the sphere."""
@@ -154,7 +161,7 @@ class GanGenerator(LatentModel):
             x = x + added[size] if size in added else x
             gate = self.excitations[str(size)](maps[EXCITATION[size]]) if size in EXCITATION else None
             maps[size] = x
-        return torch.tanh(self.colour(self.colour_modulation(x, w[:, -1], gate)))
+        return finished(torch.tanh(self.colour(self.colour_modulation(x, w[:, -1], gate))), self.gains)
 
     def style_weights(self) -> tuple[Tensor, ...]:
         """The start, which reads the noise alone, the octaves' modulations and the colours': (O,W) for each layer."""
@@ -166,6 +173,11 @@ class GanGenerator(LatentModel):
         for module in self.modules():
             if isinstance(module, Gated):
                 module.optimise_()
+
+
+def finished(painted: Tensor, gains: Tensor | None) -> Tensor:
+    """(B,3,R,R) in [-1,1] with its finest octaves times gains."""
+    return painted if gains is None else scaled(painted, gains).clamp(-1, 1)
 
 
 @torch.no_grad()

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from studio.core.kinds import LatentModel
 from studio.models.blocks import Excitation, Modulation, UpConv3x3
-from studio.models.gan import EXCITATION, GanGenerator, Gated, Octave
+from studio.models.gan import EXCITATION, GanGenerator, Gated, Octave, finished
 from studio.models.packed import PackedConvolution, PackedUpsampling, available
 
 TINY_BIAS = 100  # one over the variance of a specimen's biases
@@ -44,6 +44,7 @@ class FusedGan:
         self._gates = {int(size): _Gate(gate, dtype) for size, gate in generator.excitations.items()}
         self._colours = _affine(generator.colour_modulation, dtype)
         self._last = _Colour(generator.colour, generator.resolution, dtype)
+        self._gains = None if generator.gains is None else generator.gains.clone()
         parts: list[_Part] = [self._start, *octaves, *self._gates.values(), self._colours, self._last]
         self.bytes = sum(part.bytes for part in parts)
 
@@ -60,9 +61,10 @@ class FusedGan:
             maps[octave.size] = x
         gates = {size: gate(maps[EXCITATION[size]]) for size, gate in self._gates.items()}
         alone = (slice(i, i + 1) for i in range(w.shape[0]))
-        return torch.cat([self._finished(x[i], w[i], {size: gate[i] for size, gate in gates.items()}) for i in alone])
+        painted = [self._painted(x[i], w[i], {size: gate[i] for size, gate in gates.items()}) for i in alone]
+        return finished(torch.cat(painted), self._gains)
 
-    def _finished(self, x: Tensor, w: Tensor, gates: dict[int, Tensor]) -> Tensor:
+    def _painted(self, x: Tensor, w: Tensor, gates: dict[int, Tensor]) -> Tensor:
         """One picture from its last early map. x: (1,C,S,S), w: (1,L,W,1,1)."""
         gate = None
         for layer, octave in enumerate(self._late, start=1 + len(self._early)):

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from studio.core.errors import InvalidRequest
 from studio.core.kinds import MODEL_KINDS, ModelKind
-from studio.style import octaves
+from studio.core.octaves import CHANNELS, MOST, strengths
 from studio.style.encoder import LAYERS, EncoderConfig, pad, statistics_of
+from studio.style.octaves import brought
 from studio.style.styled import Affine, Styled, StyledBlock, resized, spread
 
 COLOURS = 6  # first entries of a code: mean and deviation of R, G and B
@@ -66,8 +67,8 @@ class StylizerConfig:
             raise InvalidRequest(f"kernels must be from 0 to 16; got {self.kernels}.")
         if not 0 <= self.pooled <= 256:
             raise InvalidRequest(f"pooled must be from 0 to 256; got {self.pooled}.")
-        if not 0 <= self.octaves <= octaves.MOST:
-            raise InvalidRequest(f"octaves must be from 0 to {octaves.MOST}; got {self.octaves}.")
+        if not 0 <= self.octaves <= MOST:
+            raise InvalidRequest(f"octaves must be from 0 to {MOST}; got {self.octaves}.")
         if not COLOURS < self.code <= 2048:
             raise InvalidRequest(f"code must be from {COLOURS + 1} to 2048; got {self.code}.")
 
@@ -79,7 +80,7 @@ class StylizerConfig:
     @property
     def code_length(self) -> int:
         """Length of a code: what is learned, then the statistics of the matched maps, then the octaves."""
-        return self.code + 2 * sum(self.widths[: self.matched]) + octaves.CHANNELS * self.octaves
+        return self.code + 2 * sum(self.widths[: self.matched]) + CHANNELS * self.octaves
 
 
 class Stylizer(nn.Module):
@@ -134,7 +135,7 @@ class Stylizer(nn.Module):
         with torch.autocast(statistics.device.type, enabled=False):
             learned = self.learned(torch.cat(features, dim=1))
         learned = CODE_SIZE * learned * torch.rsqrt(learned.square().mean(dim=1, keepdim=True) + 1e-6)
-        fine = octaves.strengths(close, self.config.octaves)
+        fine = strengths(close, self.config.octaves)
         return torch.cat([statistics[:, :COLOURS], learned, matched, fine], dim=1)
 
     def _pooled(self, maps: Sequence[Tensor]) -> list[Tensor]:
@@ -192,8 +193,8 @@ class Stylizer(nn.Module):
         """With the finest octaves as strong as the code has them; where it is the picture's own nothing changes."""
         if not self.config.octaves:
             return painted
-        wanted = _colour(code[:, -octaves.CHANNELS * self.config.octaves :])
-        return octaves.brought(painted, wanted, torch.tanh(SURE * _colour(apart)))
+        wanted = _colour(code[:, -CHANNELS * self.config.octaves :])
+        return brought(painted, wanted, torch.tanh(SURE * _colour(apart)))
 
     def _matched(self, maps: Sequence[Tensor], code: Tensor, own: Tensor) -> list[Tensor]:
         """Maps (B,C_l,…) in the code's mean and deviation, then relative to what is usual. → same shapes."""

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.core import bfloat16
-from studio.style.octaves import FAINTEST, GREATEST, LEAST, MOST, brought, parted, strengths
+from studio.core.octaves import FAINTEST, MOST, parted, strengths
+from studio.style.octaves import GREATEST, LEAST, brought
 
 EVERYWHERE = torch.ones(1, 1, 1, 1)
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from studio.core import bfloat16, checkpoint
 from studio.core.errors import CheckpointError, InvalidRequest
+from studio.core.octaves import strengths
 from studio.style.codes import KIND, CodesConfig, StyleCodes, blend, read_codes
 from studio.style.encoder import EncoderConfig, StyleEncoder, pad
-from studio.style.octaves import strengths
 from studio.style.styled import Styled, convolved_double
 from studio.style.stylizer import COLOURS, Stylizer, StylizerConfig
 
