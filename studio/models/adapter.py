@@ -209,7 +209,8 @@ def _changes(base: GanGenerator, tuned: Mapping[str, Tensor]) -> dict[str, Tenso
 @torch.no_grad()
 def adapted(base: GanGenerator, adapter: Adapter, strength: float) -> GanGenerator:
     """A new generator on the CPU: weights θ0 + s·Δθ, gains g^s on the finest octaves, and where the base has classes
-    one more, the last, of embedding e0 + s·(e1 - e0). strength: s in [0,2]; 0 paints as the base does, 1 as was learned. The base stays as it is.
+    one more, the last, of embedding e0 + s·(e1 - e0). strength: s in [0,2]; 0 paints as the base does, 1 as was
+    learned. The base stays as it is.
     """
     config = adapter.config
     if (base.config, base.class_count) != (config.gan, config.base_classes):

@@ -106,8 +106,10 @@ def test_the_same_seed_gives_the_same_pictures() -> None:
     assert not torch.equal(first.kept.pictures, other.kept.pictures)
 
 
-def test_a_snapshot_paints_its_preview_again() -> None:
-    done = run(Budget(60.0, steps=4), seed=3)[-1].result
+@pytest.mark.parametrize("octaves", [0, 2])
+def test_a_snapshot_paints_its_preview_again(octaves: int) -> None:
+    method = dataclasses.replace(QUICK, student=dataclasses.replace(QUICK.student, octaves=octaves))
+    done = run(Budget(60.0, steps=4), method, seed=3)[-1].result
     assert done is not None
     base, _ = tiny()
     for snapshot in done.snapshots:
@@ -115,6 +117,7 @@ def test_a_snapshot_paints_its_preview_again() -> None:
         model.load_state_dict(tuned_state(base, snapshot))
         z = torch.randn(job.LOOKED_AT, TINY.latent_dim, generator=torch.Generator().manual_seed(4))[: job.SHOWN]
         with torch.no_grad():
+            model.gains = snapshot.log_gains.exp() if octaves else None
             painted = job.shown(synthesise(model, z, snapshot.embedding))
         assert (painted.int() - snapshot.pictures.int()).abs().max() <= 1  # its weights are kept in float16
     assert not torch.equal(done.snapshots[0].pictures, done.kept.pictures)

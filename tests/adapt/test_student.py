@@ -10,8 +10,20 @@ from torch import Tensor
 
 from studio.adapt.methods import METHODS
 from studio.adapt.parts import whole
-from studio.adapt.student import CLASS, Student, StudentConfig, chosen, judging, rate_names, synthesise
+from studio.adapt.student import (
+    CLASS,
+    LEAST_GAIN,
+    MOST_GAIN,
+    Student,
+    StudentConfig,
+    chosen,
+    judging,
+    rate_names,
+    strength_of,
+    synthesise,
+)
 from studio.core.errors import InvalidRequest
+from studio.core.octaves import scaled
 from studio.models.gan import GanGenerator
 
 RED = (230, 20, 20)
@@ -86,6 +98,28 @@ def test_show_paints_by_the_average_and_puts_the_weights_back() -> None:
         states.append(twin.embedding.detach().clone())
     expected = 2 / 7 * (states[0] / 6 + 5 * states[1] / 6) + 5 * states[2] / 7
     torch.testing.assert_close(one.averaged[CLASS], expected)
+
+
+# the pictures are what the base itself paints, softened: gains near those are to be found
+def test_the_finest_octaves_come_to_the_strength_of_the_pictures() -> None:
+    soft = torch.tensor([[0.6, 0.4, 0.5], [0.8, 0.7, 0.9]])
+    own = student(dataclasses.replace(QUICK, embedding="mean")).average(noise(5))
+    pictures = scaled(own, soft).clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+    one = student(dataclasses.replace(QUICK, embedding="mean", octaves=2), pictures)
+    before = one.average(noise(16))
+    torch.testing.assert_close(one.show(noise(16)), before, atol=1e-5, rtol=0)  # nothing is matched yet
+    samples = whole(one.look(noise(16), 4))
+    assert torch.equal(samples, one.show(noise(16)))
+    wanted, there, found = (strength_of(x, 2) for x in (one.pictures, before, samples))
+    torch.testing.assert_close(one.log_gains.exp(), (wanted / there).clamp(LEAST_GAIN, MOST_GAIN))
+    torch.testing.assert_close(one.log_gains.exp(), soft, atol=0.25, rtol=0)
+    torch.testing.assert_close(found, wanted, rtol=0.15, atol=0)  # a bit of an octave leaks into the next
+
+
+def test_without_octaves_nothing_is_matched() -> None:
+    one = student()
+    assert torch.equal(whole(one.look(noise(), 8)), one.average(noise()).float())
+    assert one.log_gains.shape == (0, 3)
 
 
 def test_set_of_pictures_is_the_start_of_the_new_class_and_the_mean_of_classes_that_of_plain_fine_tuning() -> None:

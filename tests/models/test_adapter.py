@@ -15,6 +15,7 @@ from strategies import json_values, mutated
 
 from studio.core import checkpoint
 from studio.core.errors import CheckpointError, InvalidRequest
+from studio.core.octaves import scaled
 from studio.models.adapter import MAX_PICTURES, Adapter, AdapterConfig, Difference, adapted, compress
 from studio.models.gan import GanConfig, GanGenerator
 
@@ -197,6 +198,49 @@ def test_a_saved_adapter_comes_back(tmp_path: Path) -> None:
     state = again.state_dict()
     assert state.keys() == adapter.state_dict().keys()
     assert all(torch.equal(value, state[name]) for name, value in adapter.state_dict().items())
+
+
+GAINS = torch.tensor([[0.5, 0.25, 0.25], [1.0, 0.5, 2.0]])
+
+
+def with_gains(base: GanGenerator) -> Adapter:
+    return compress(base, {}, base_sha256=HASH, base_name="base", embedding=ROWS, rank=4, log_gains=GAINS.log())
+
+
+def test_gains_on_the_octaves_follow_the_strength_as_a_power() -> None:
+    base = tiny_base()
+    adapter = with_gains(base)
+    assert adapter.config.octaves == 2
+    for strength, expected in ((0.5, GAINS.sqrt()), (1.0, GAINS), (2.0, GAINS.square())):
+        found = adapted(base, adapter, strength).gains
+        assert found is not None
+        torch.testing.assert_close(found, expected)
+    assert adapted(base, adapter, 0.0).gains is None
+    assert base.gains is None
+    w = torch.randn(2, base.layers, base.width, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        painted = adapted(base, adapter, 1.0).synthesis(w)
+        torch.testing.assert_close(painted, scaled(base.synthesis(w), GAINS).clamp(-1, 1))
+
+
+def test_gains_of_a_file_are_bounded() -> None:
+    base = tiny_base()
+    adapter = with_gains(base)
+    assert adapter.log_gains is not None
+    adapter.log_gains.copy_(torch.tensor([[6e4, -6e4, 0.0], [1.0, 1.0, 1.0]]))  # float16 holds such a number
+    found = adapted(base, adapter, 2.0).gains
+    assert found is not None
+    torch.testing.assert_close(found[0].log(), torch.tensor([4.0, -4.0, 0.0]))
+
+
+def test_an_adapter_with_gains_comes_back(tmp_path: Path) -> None:
+    adapter = with_gains(tiny_base())
+    about = {"kind": "adapter", "config": adapter.config, "classes": ["mine"], "provenance": {}, "metrics": {}}
+    checkpoint.save(tmp_path / "mine.safetensors", adapter, **about)  # type: ignore[arg-type]
+    again = checkpoint.load(tmp_path / "mine.safetensors").build_module()
+    assert isinstance(again, Adapter)
+    assert again.log_gains is not None
+    torch.testing.assert_close(again.log_gains.exp(), GAINS, rtol=1e-3, atol=0)
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from studio.core.octaves import scaled
 from studio.models.dcgan import Dcgan, DcganConfig
 from studio.models.gan import GanConfig, GanGenerator
 from studio.models.gan_fused import FusedGan, fused, specimen
@@ -50,6 +51,25 @@ def test_the_fused_form_is_the_same_function(resolution: int, classes: int) -> N
     assert expected.std() > 0.05
     assert torch.allclose(made(model, torch.float32)(w), expected, atol=2e-4)
     assert (made(model, torch.bfloat16)(w) - expected).abs().mean() < 0.05 * expected.std()
+
+
+@pytest.mark.parametrize("resolution", [32, 128])
+@torch.inference_mode()
+def test_gains_on_octaves_are_in_the_fused_form_too_and_a_picture_does_not_depend_on_its_company(
+    resolution: int,
+) -> None:
+    model = generator(resolution, 3)
+    w = styles(model, 3)
+    plain = model.synthesis(w)
+    model.gains = torch.tensor([[0.5, 0.2, 0.3], [1.2, 0.7, 0.8]])
+    expected = model.synthesis(w)
+    assert (expected - plain).abs().mean() > 0.001
+    assert float(expected.abs().max()) <= 1
+    torch.testing.assert_close(expected, scaled(plain, model.gains).clamp(-1, 1))
+    form = made(model, torch.float32)
+    assert torch.allclose(form(w), expected, atol=3e-4)
+    assert torch.equal(form(w), torch.cat([form(one) for one in w.split(1)]))
+    assert "gains" not in model.state_dict(), "they are no part of a file"
 
 
 @torch.inference_mode()

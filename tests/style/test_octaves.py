@@ -1,4 +1,4 @@
-"""Octaves of detail: how strong they are, and bringing them to another strength."""
+"""Bringing octaves of detail to another strength."""
 
 import math
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from studio.core import bfloat16
-from studio.core.octaves import FAINTEST, MOST, parted, strengths
+from studio.core.octaves import MOST, parted, strengths
 from studio.style.octaves import GREATEST, LEAST, brought
 
 EVERYWHERE = torch.ones(1, 1, 1, 1)
@@ -16,40 +16,6 @@ EVERYWHERE = torch.ones(1, 1, 1, 1)
 
 def noise(height: int = 48, width: int = 64, seed: int = 0, size: float = 0.3) -> torch.Tensor:
     return size * torch.randn(1, 3, height, width, generator=torch.Generator().manual_seed(seed))
-
-
-def grey(pattern: torch.Tensor) -> torch.Tensor:
-    return pattern.expand(1, 3, -1, -1).contiguous()
-
-
-def stripes(period: int, size: float = 0.4, side: int = 64) -> torch.Tensor:
-    """Upright stripes, so many px from one to the next."""
-    return grey(size * torch.cos(2 * math.pi * (torch.arange(side) + 0.5) / period).expand(side, side))
-
-
-def test_what_alternates_from_pixel_to_pixel_is_all_in_the_finest_octave() -> None:
-    board = grey(0.25 * (1 - 2 * ((torch.arange(32)[:, None] + torch.arange(32)) % 2)).float())
-    found = strengths(board, 2).exp()[0]
-    assert found.shape == (6,)
-    assert float(found[0]) == pytest.approx(0.25, rel=0.05)
-    assert float(found[3]) < 0.02, "nothing is left for the next octave"
-    assert torch.allclose(found[[1, 2, 4, 5]], torch.tensor(FAINTEST), rtol=1e-3), "and it has no colour"
-
-
-def test_stripes_are_in_the_octave_of_their_width() -> None:
-    for octave, period in enumerate((3, 6, 12)):
-        found = strengths(stripes(period), 3).exp()[0, ::3]
-        assert int(found.argmax()) == octave
-
-
-def test_a_flat_picture_has_no_detail_and_a_red_pattern_has_it_in_the_differences() -> None:
-    flat = torch.full((1, 3, 16, 16), 0.3)
-    assert torch.allclose(strengths(flat, 3), torch.tensor(FAINTEST).log())
-    red = torch.zeros(1, 3, 32, 32)
-    red[:, 0] = noise(32, 32)[:, 0]
-    luminance, blue, other = strengths(red, 1).exp()[0].tolist()
-    assert other == pytest.approx(luminance * (0.5 / 0.299), rel=1e-3)  # Cr = (R − Y) / 1.402 = 0.5 R, Y = 0.299 R
-    assert blue == pytest.approx(luminance / 1.772, rel=1e-3)
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (37, 51), (8, 9), (1, 30), (1, 1)])
