@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from studio.adapt.distance import energy_distance
 from studio.adapt.job import AT_ONCE, Autocast, started
 from studio.adapt.methods import Method
 from studio.adapt.parts import Parts, each
 from studio.adapt.student import Student
-from studio.adapt.watch import distances
 from studio.core.progress import Progress
 from studio.models.gan import GanGenerator
 from studio.models.learner import Learner
@@ -90,14 +90,4 @@ def _distance(student: Student, unit: Learner, judged: Tensor, seed: int) -> Par
         yield
         with torch.no_grad():
             described.append(unit.encoder.unit(student.discriminator.describe(part)))
-    return energy_distance(torch.cat(described), kept_back)
-
-
-def energy_distance(a: Tensor, b: Tensor) -> float:
-    """2 E|X-Y| - E|X-X'| - E|Y-Y'| of two samples (N,F), (M,F), the means over different rows. A single row of b has
-    no pairs, whose term is then left out, as it is the same for all that are compared with b."""
-
-    def within(x: Tensor) -> float:
-        return float(distances(x, x).sum()) / (len(x) * (len(x) - 1)) if len(x) > 1 else 0.0
-
-    return 2 * float(distances(a, b).mean()) - within(a) - within(b)
+    return float(energy_distance(torch.cat(described), kept_back))

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from studio.adapt.distance import energy_distance
 from studio.adapt.parts import Parts, whole
 from studio.core.errors import InvalidRequest
 from studio.core.octaves import CHANNELS, MOST, strengths
@@ -41,9 +42,12 @@ class StudentConfig:
     class's embedding and of the heads. learned_rates: whether the learner's factors, where it has some, scale them.
     weights: of WEIGHTS. embedding: of EMBEDDINGS. heads: of HEADS. frozen_heads: so many of the shallowest stay as they
     are (FreezeD, Mo et al. 2020, section 3, of a discriminator whose features are frozen anyway). condition: whether
-    the heads know the set. diversity: weight of the penalty on pairs that are more alike than real ones. augment: names
-    joined by commas. average: share of the moving average that a step keeps. octaves: so many of the finest octaves of
-    what is painted are brought to the strength that they have in the pictures, which takes no step.
+    the heads know the set. adversarial: whether the heads are asked at all. energy: weight of the energy distance
+    between what is painted and all of the pictures, in the set encoder's units, which needs no heads (as the kernel
+    distance of generative moment matching networks, Li et al. 2015, eq. 3). diversity: weight of the penalty on pairs
+    that are more alike than real ones. augment: names joined by commas. average: share of the moving average that a
+    step keeps. octaves: so many of the finest octaves of what is painted are brought to the strength that they have in
+    the pictures, which takes no step.
     """
 
     batch: int = 8
@@ -57,6 +61,8 @@ class StudentConfig:
     heads: str = "learned"
     frozen_heads: int = 0
     condition: bool = True
+    adversarial: bool = True
+    energy: float = 0.0
     diversity: float = 2.0
     augment: str = "translation"
     average: float = 0.9
@@ -67,6 +73,7 @@ class StudentConfig:
         for name in ("learning_rate", "embedding_rate", "judge_rate"):
             bounds.real(name, getattr(self, name), 0, 1)
         bounds.real("diversity", self.diversity, 0, 100)
+        bounds.real("energy", self.energy, 0, 100)
         bounds.real("average", self.average, 0, 0.9999)
         bounds.whole("frozen_heads", self.frozen_heads, 0, len(MIXED))
         bounds.whole("octaves", self.octaves, 0, MOST)
@@ -74,6 +81,8 @@ class StudentConfig:
         for name, known in tables:
             if getattr(self, name) not in known:
                 raise InvalidRequest(f"{name} must be one of {', '.join(known)}; got {getattr(self, name)!r:.40}.")
+        if not self.adversarial and not self.energy:
+            raise InvalidRequest("A step without heads needs a weight of the energy distance above 0.")
         unknown = [name for name in self.policy if name not in AUGMENTATIONS]
         if unknown:
             raise InvalidRequest(f"Unknown augmentation {unknown[0]!r}; known: {', '.join(AUGMENTATIONS)}.")
@@ -163,16 +172,31 @@ class Student:
 
         between: what is done when the heads' gradients are there and the generator's are not yet. → losses.
         """
-        config, judge = self.config, self.discriminator
+        config = self.config
         z = torch.randn(config.batch, self.generator.latent_dim, generator=self.random).to(self.device)
         fake = self.paint(z)
+        painted = fake.detach().requires_grad_()  # the way back is walked in parts, over the picture's gradient
+        towards, losses = torch.zeros_like(painted), dict[str, float]()
+        if config.adversarial:
+            losses = yield from self._against_judge(own, painted, towards, between)
+        if config.energy:
+            losses["energy"] = self._nearer(own, painted, towards)
+        yield
+        self.optimiser.zero_grad(set_to_none=True)
+        fake.backward(towards)
+        return losses
+
+    def _against_judge(
+        self, own: Tensor, painted: Tensor, towards: Tensor, between: Callable[[], object]
+    ) -> Parts[dict[str, float]]:
+        """The heads' gradients, and to `towards` what the heads and the lack of diversity say of painted pictures."""
+        config, judge = self.config, self.discriminator
         index = torch.randint(len(own), (config.batch,), generator=self.random).to(self.device)
         mirrored = (torch.rand(config.batch, 1, 1, 1, generator=self.random) < 0.5).to(self.device)
         pictures = torch.where(mirrored, own[index].flip(3), own[index])
         with torch.no_grad():
             real_maps = judge.project(augment(pictures, config.policy, self.random))
         yield
-        painted = fake.detach().requires_grad_()  # the way back is walked in two parts, over the picture's gradient
         fake_maps = judge.project(augment(painted, config.policy, self.random))
         yield
         judge_loss = hinge_by_heads(*judge.compare(real_maps, fake_maps, self._condition(config.batch)))
@@ -183,16 +207,21 @@ class Student:
         _switch(self.judging.values(), False)
         painter_loss = -torch.stack([f.mean() for f in judge.judge(fake_maps, self._condition(config.batch))]).sum()
         lack = lack_of_diversity(real_maps[2:4], fake_maps[2:4])
-        (towards,) = torch.autograd.grad(painter_loss + config.diversity * lack, painted)
+        towards += torch.autograd.grad(painter_loss + config.diversity * lack, painted)[0]
         _switch(self.judging.values(), True)
-        yield
-        self.optimiser.zero_grad(set_to_none=True)
-        fake.backward(towards)
         return {
             "generator": float(painter_loss.detach()),
             "discriminator": float(judge_loss.detach()),
             "lack_of_diversity": float(lack.detach()),
         }
+
+    def _nearer(self, own: Tensor, painted: Tensor, towards: Tensor) -> float:
+        """To `towards` what brings painted pictures nearer to all of `own` in energy distance. → that distance."""
+        with torch.no_grad():
+            there = self.unit[0] if own is self.pictures else self.encoder.unit(self.discriminator.describe(own))
+        distance = energy_distance(self.encoder.unit(self.discriminator.describe(painted)), there)
+        towards += self.config.energy * torch.autograd.grad(distance, painted)[0]
+        return float(distance.detach())
 
     def _condition(self, batch: int) -> Tensor | None:
         if not self.config.condition:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from studio.adapt.distance import distances, spread
 from studio.models.lite0 import Lite0Features
 
 COPY = 0.8  # of a picture's distance to its own nearest neighbour; a sample nearer than that smells of copying
@@ -50,7 +51,7 @@ class Watch:
         # of the first samples to it, stands in.
         fallback = usual.median() if len(usual) else distances(deep(first), self.pictures).median()
         self.own = torch.where(own.isfinite() & (own > 1e-3), own, fallback)
-        self.spread = spread(deep(first))
+        self.spread = float(spread(deep(first)))
 
     def look(self, samples: Tensor) -> Watched:
         """Features of samples (M,F) → what they show."""
@@ -65,7 +66,7 @@ class Watch:
             novelty=float(ratio.median()),
             copies=float(copying.float().mean()),
             copied=copied,
-            diversity=spread(samples) / max(self.spread, 1e-6),
+            diversity=float(spread(samples)) / max(self.spread, 1e-6),
             nearest=tuple(int(k) for k in nearest),
         )
 
@@ -73,14 +74,3 @@ class Watch:
 def deep(features: Tensor) -> Tensor:
     """The part that tells what is where, as unit rows. (N,F) → (N,F')."""
     return F.normalize(features[:, DEEP:].float(), dim=1)
-
-
-def distances(a: Tensor, b: Tensor) -> Tensor:
-    """Euclidean, (N,F), (M,F) → (N,M)."""
-    return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def spread(rows: Tensor) -> float:
-    """Mean distance over pairs of different rows; 0 for a single one."""
-    count = len(rows)
-    return float(distances(rows, rows).sum()) / max(count * (count - 1), 1)

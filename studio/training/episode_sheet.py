@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from studio.adapt.choose import energy_distance
+from studio.adapt.distance import energy_distance
 from studio.adapt.job import shown
 from studio.adapt.student import Student
 from studio.core.dataset import ImageSet
@@ -78,7 +78,7 @@ class EpisodeSheet:
             after = shown(student.show(z))
             query = self._described(student, episode.query)
             figures = {
-                f"energy-{name}": energy_distance(self._described(student, x), query)
+                f"energy-{name}": float(energy_distance(self._described(student, x), query))
                 for name, x in (("before", before), ("after", after))
             }
         if self.net is not None:

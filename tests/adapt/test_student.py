@@ -8,6 +8,7 @@ import torch
 from few_shots import ToyLite0, flat, grainy, tiny
 from torch import Tensor
 
+from studio.adapt.distance import energy_distance
 from studio.adapt.methods import METHODS
 from studio.adapt.parts import whole
 from studio.adapt.student import (
@@ -71,8 +72,12 @@ def test_the_same_seed_gives_the_same_bits_and_another_one_others() -> None:
     assert not torch.equal(first.show(noise()), other.show(noise()))
 
 
-def test_samples_move_towards_red_pictures() -> None:
-    one = student(pictures=flat((255, 0, 0), 5))
+FREE = dataclasses.replace(QUICK, adversarial=False, energy=1.0)
+
+
+@pytest.mark.parametrize("config", [QUICK, FREE, dataclasses.replace(QUICK, energy=1.0)])
+def test_samples_move_towards_red_pictures(config: StudentConfig) -> None:
+    one = student(config, flat((255, 0, 0), 5))
     before = one.show(noise()).mean(dim=(0, 2, 3))
     for _ in range(20):
         one.step()
@@ -80,6 +85,27 @@ def test_samples_move_towards_red_pictures() -> None:
     target = torch.tensor([1.0, -1.0, -1.0])
     assert (after - target).abs().sum() < 0.7 * (before - target).abs().sum()
     assert after[0] > after[1:].max() + 0.3
+
+
+def test_without_the_heads_they_stay_and_the_energy_distance_falls() -> None:
+    one = student(FREE)
+    heads = {name: p.detach().clone() for name, p in one.judging.items()}
+    found = [one.step() for _ in range(12)]
+    assert all(set(losses) == {"energy"} for losses in found)
+    assert sum(losses["energy"] for losses in found[-4:]) < sum(losses["energy"] for losses in found[:4])
+    assert all(torch.equal(p, heads[name]) for name, p in one.judging.items())
+
+
+def test_other_pictures_can_be_what_it_comes_nearer_to() -> None:
+    one = student(FREE)
+    other = grainy((20, 20, 230), 6, 2).float().div(127.5).sub(1)
+    to_own, to_other = (whole(student(FREE).differentiating(x))["energy"] for x in (one.pictures, other))
+    with torch.no_grad():
+        z = torch.randn(FREE.batch, 8, generator=torch.Generator().manual_seed(0))
+        samples = one.encoder.unit(one.discriminator.describe(one.paint(z)))
+        there = one.encoder.unit(one.discriminator.describe(other))
+    assert to_other == pytest.approx(float(energy_distance(samples, there)), rel=1e-4)
+    assert to_other != pytest.approx(to_own, rel=1e-3)
 
 
 def test_show_paints_by_the_average_and_puts_the_weights_back() -> None:
@@ -214,6 +240,9 @@ def test_a_base_without_classes_is_refused() -> None:
         ({"weights": "some"}, "weights must be one of all, modulation, none"),
         ({"augment": "mirror"}, "Unknown augmentation 'mirror'"),
         ({"learning_rate": float("nan")}, "learning_rate is nan"),
+        ({"energy": -1.0}, "energy is -1.0"),
+        ({"octaves": 4}, "octaves is 4"),
+        ({"adversarial": False}, "needs a weight of the energy distance above 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(change: dict[str, object], sentence: str) -> None:

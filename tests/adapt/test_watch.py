@@ -4,12 +4,9 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import Tensor
 
-from studio.adapt.choose import energy_distance
-from studio.adapt.watch import DEEP, Watch, distances, spread
+from studio.adapt.watch import DEEP, Watch
 
 
 def at(*degrees: float) -> Tensor:
@@ -64,26 +61,3 @@ def test_a_double_is_measured_by_the_usual_distance() -> None:
 def test_a_single_picture_is_measured_by_the_first_samples() -> None:
     watch = Watch(at(0), at(40, 90, 120))
     assert watch.own.tolist() == pytest.approx([chord(90)], abs=1e-5)
-
-
-def test_spread_of_three_points_is_the_mean_over_pairs() -> None:
-    assert spread(torch.tensor([[0.0, 0], [3, 4], [0, 8]])) == pytest.approx((5 + 8 + 5) / 3)
-    assert spread(torch.zeros(1, 2)) == 0.0
-
-
-# On a line with a = {0, 2} and b = {1, 5}: E|X-Y| = (1+5+1+3)/4 = 2.5, E|X-X'| = 2, E|Y-Y'| = 4.
-def test_energy_distance_on_a_line_by_hand() -> None:
-    a, b = torch.tensor([[0.0], [2.0]]), torch.tensor([[1.0], [5.0]])
-    assert energy_distance(a, b) == pytest.approx(2 * 2.5 - 2 - 4)
-
-
-def test_energy_distance_to_a_single_row_leaves_its_pairs_out() -> None:
-    a, b = torch.tensor([[0.0], [2.0]]), torch.tensor([[3.0]])
-    assert energy_distance(a, b) == pytest.approx(2 * 2.0 - 2)
-
-
-@given(st.floats(1, 9))
-def test_energy_distance_grows_with_a_shift(shift: float) -> None:
-    a = torch.randn(16, 3, generator=torch.Generator().manual_seed(0))
-    assert energy_distance(a, a + shift + 1) > energy_distance(a, a + shift)
-    assert float(distances(a, a).diagonal().abs().max()) == 0.0
