@@ -9,7 +9,10 @@ from studio.training.set_batches import SHOTS
 ALGORITHMS = ("reptile", "fomaml")
 OUTERS = ("interpolate", "adam")
 LEAST_QUERIES = 5
-INNER = ("optimiser", "learning_rate", "embedding_rate", "judge_rate", "weights", "condition", "augment")
+INNER = (
+    *("optimiser", "learning_rate", "embedding_rate", "judge_rate", "weights", "condition", "adversarial"),
+    *("energy", "diversity", "augment"),
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,8 @@ class MetaTraining:
     weights: str = "all"
     class_start: str = "set"
     condition: bool = True
+    adversarial: bool = True
+    energy: float = 0.0
     diversity: float = 2.0
     augment: str = "translation"
 
@@ -76,4 +81,4 @@ class MetaTraining:
     def student(self, batch: int) -> StudentConfig:
         """How an inner step is taken."""
         same = {name: getattr(self, name) for name in INNER}
-        return StudentConfig(batch=batch, diversity=self.diversity, embedding=self.class_start, **same)
+        return StudentConfig(batch=batch, embedding=self.class_start, **same)

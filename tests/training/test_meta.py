@@ -117,6 +117,26 @@ def test_the_share_falls_over_the_run(start: Path) -> None:
     assert one.outer.param_groups[0]["lr"] == pytest.approx(0.2)
 
 
+@pytest.mark.parametrize("algorithm", ["reptile", "fomaml"])
+def test_an_inner_loss_without_a_discriminator_moves_the_generator_alone(algorithm: str, start: Path) -> None:
+    outer = "adam" if algorithm == "fomaml" else "interpolate"
+    one = trainer(
+        start, algorithm=algorithm, outer=outer, adversarial=False, energy=1.0, encoder_rate=0.0, first_step=0.5
+    )
+    before, (student,) = copies(one), follow(one, [episode(0)])
+    losses = one.step([episode(0)], context())
+    assert list(losses) == ["energy"]
+    name = "colour.bias"
+    moved = one.starts[name].detach() - before[name]
+    if algorithm == "reptile":
+        torch.testing.assert_close(moved, 0.5 * (student.adapted[name].detach() - before[name]))
+    else:
+        gradient = student.adapted[name].grad
+        assert gradient is not None
+        assert torch.equal(moved.sign(), -gradient.sign()), "the first step of Adam"
+    assert all(torch.equal(one.starts[key].detach(), before[key]) for key in student.judging)
+
+
 def test_fomaml_hands_the_querys_gradient_to_the_start(start: Path) -> None:
     one = trainer(start, algorithm="fomaml", outer="adam", outer_rate=1e-3, encoder_rate=0.0)
     before, (student,) = copies(one), follow(one, [episode(0)])
