@@ -5,7 +5,7 @@ from studio.settings import Settings
 from studio.ui.app import build, launch_options
 
 settings = Settings.from_environment()
-demo = build(Engine(settings), settings)
+demo = build(Engine(settings, alone=True), settings)
 
 if __name__ == "__main__":
     demo.launch(**launch_options(settings))

@@ -65,7 +65,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--budget", type=float, default=60.0, help="seconds")
     parser.add_argument("--cores", type=int, default=2, help="of the machine that the seconds are of")
-    parser.add_argument("--step-seconds", type=float, help="what a step takes there")
+    parser.add_argument("--step-seconds", action="append", default=[], metavar="[ARM=]VALUE", help="of a step there")
     parser.add_argument("--steps", type=int, help="break a run off after so many")
     parser.add_argument("--at", default=",".join(map(str, STEPS)), help="steps after which to judge, besides the end")
     parser.add_argument("--samples", type=int, default=192)
@@ -76,7 +76,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--docs", default="docs", help="folder of the page")
     given = parser.parse_args()
     given.arms = [name for name in given.arms.split(",") if name]
-    for name in [*given.arms, *(pair.partition("=")[0] for pair in (*given.rates, *given.base) if "=" in pair)]:
+    pairs = (*given.rates, *given.base, *given.step_seconds)
+    for name in [*given.arms, *(pair.partition("=")[0] for pair in pairs if "=" in pair)]:
         if name not in ARMS:
             parser.error(f"unknown arm {name!r}; known: {', '.join(ARMS)}.")
     if "figr" in given.arms and not any(pair.startswith("figr=") for pair in given.base):
@@ -85,7 +86,7 @@ def parsed() -> argparse.Namespace:
 
 
 def settings(given: argparse.Namespace) -> Setting:
-    bases = dict(pair.split("=", 1) if "=" in pair else ("", pair) for pair in given.base)
+    bases = dict(map(by_arm, given.base))
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return Setting(
         archives=tuple(given.archives),
@@ -95,7 +96,7 @@ def settings(given: argparse.Namespace) -> Setting:
         rates={name: float(value) for name, value in (pair.split("=", 1) for pair in given.rates)},
         budget=given.budget,
         cores=given.cores,
-        step_seconds=given.step_seconds,
+        step_seconds={name: float(value) for name, value in map(by_arm, given.step_seconds)},
         most=given.steps,
         at=tuple(sorted({int(text) for text in given.at.split(",")})),
         samples=given.samples,
@@ -103,6 +104,12 @@ def settings(given: argparse.Namespace) -> Setting:
         precision=given.precision,
         threads=max(1, cores // max(given.workers, 1)),
     )
+
+
+def by_arm(text: str) -> tuple[str, str]:
+    """ "ARM=VALUE" → both; a value alone is every other arm's."""
+    arm, separator, value = text.partition("=")
+    return (arm, value) if separator else ("", text)
 
 
 def cases(given: argparse.Namespace) -> Iterator[Case]:

@@ -47,12 +47,11 @@ def _head(records: list[Record], setting: Setting, planned: int, arms: list[str]
     shots = ", ".join(str(size) for size in sorted({record["shots"] for record in records}))
     queries = sorted(record["query"] for record in records)
     end = f"{setting.budget:g} s" if setting.most is None else f"{setting.most} steps"
-    if setting.step_seconds is None:
+    if not setting.step_seconds:
         clock = f"process time over {setting.cores} cores"
     else:
-        clock = (
-            f"{setting.step_seconds:g} s a step on {setting.cores} cores, and the start's process time over the cores"
-        )
+        each = ", ".join(f"{arm + ' ' * bool(arm)}{value:g} s" for arm, value in sorted(setting.step_seconds.items()))
+        clock = f"{each} a step on {setting.cores} cores, and the start's process time over the cores"
     lines = [
         "# Few-shot adaptation, measured",
         f"{len(records)} runs of {planned} planned: {count['artist']} artists whom nothing was trained on, supports of "

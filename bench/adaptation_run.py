@@ -51,7 +51,7 @@ class Arm:
     steps: int | None = None
 
 
-_FINETUNE = METHODS["finetune"].student
+_FINETUNE = replace(METHODS["finetune"].student, octaves=0)
 ARMS: dict[str, Arm] = {
     "none": Arm("the base as it is, its classes drawn equally often", None),
     "scratch": Arm("random weights, fresh heads", METHODS["scratch"].student, scratch=True),
@@ -73,9 +73,9 @@ ARMS: dict[str, Arm] = {
             augment="",
         ),
     ),
-    "embed": Arm("ours without a step: the embedding of the set alone", METHODS["embed"].student, steps=0),
+    "embed": Arm("ours without a step: embedding of the set, octaves matched", METHODS["embed"].student, steps=0),
     "meta": Arm(
-        "ours: the embedding of the set, then a few steps against heads that know it",
+        "ours: embedding of the set, a few steps by the energy distance, octaves matched",
         METHODS["meta"].student,
         steps=METHODS["meta"].steps,
     ),
@@ -86,9 +86,10 @@ ARMS: dict[str, Arm] = {
 class Setting:
     """What all runs share.
 
-    bases, rates: by arm; "" is every other arm's. budget: seconds of an idle machine of so many cores. step_seconds:
-    what a step takes there; None to take the process time over the cores. most: steps after which a run is broken off,
-    whose end is then not known. at: steps after which a run is judged, besides the end of its time.
+    bases, rates, step_seconds: by arm; "" is every other arm's. budget: seconds of an idle machine of so many cores.
+    step_seconds: what a step takes there; where it is not given, the process time over the cores. most: steps after
+    which a run is broken off, whose end is then not known. at: steps after which a run is judged, besides the end of
+    its time.
     """
 
     archives: tuple[str, ...]
@@ -98,7 +99,7 @@ class Setting:
     rates: Mapping[str, float] = field(default_factory=dict)
     budget: float = 60.0
     cores: int = 2
-    step_seconds: float | None = None
+    step_seconds: Mapping[str, float] = field(default_factory=dict)
     most: int | None = None
     at: tuple[int, ...] = STEPS
     samples: int = 192
@@ -109,6 +110,10 @@ class Setting:
     def base(self, arm: str) -> Path:
         """The generator that an arm starts from."""
         return Path(self.bases.get(arm, self.bases[""]))
+
+    def step(self, arm: str) -> float | None:
+        """Seconds that a step of an arm takes; None where they are measured."""
+        return self.step_seconds.get(arm, self.step_seconds.get(""))
 
 
 @dataclass(frozen=True)
@@ -267,6 +272,7 @@ class Stopwatch:
     """Time spent on the adaptation itself, not on judging it."""
 
     setting: Setting
+    step: float | None = None  # seconds
     cpu: float = 0.0
     wall: float = 0.0
     steps: int = 0
@@ -282,11 +288,9 @@ class Stopwatch:
     @property
     def seconds(self) -> float:
         """What an idle machine would have needed."""
-        if self.setting.device != "cpu" and self.setting.step_seconds is None:
-            return self.wall
-        if self.setting.step_seconds is None:
-            return self.cpu / self.setting.cores
-        return self.start + self.steps * self.setting.step_seconds
+        if self.step is None:
+            return self.wall if self.setting.device != "cpu" else self.cpu / self.setting.cores
+        return self.start + self.steps * self.step
 
 
 def run(place: Workplace, case: Case) -> dict[str, Any]:
@@ -295,7 +299,7 @@ def run(place: Workplace, case: Case) -> dict[str, Any]:
     setting, arm, config = place.setting, ARMS[case.arm], student_of(case.arm, place.setting.rates)
     base, learner = place.model(setting.base(case.arm))
     support, query = place.sampler.fixed_places(place.tasks[case.artist], case.shots, case.draw)
-    watch, points = Stopwatch(setting), list[dict[str, Any]]()
+    watch, points = Stopwatch(setting, setting.step(case.arm)), list[dict[str, Any]]()
     z = torch.randn(setting.samples, base.latent_dim, generator=torch.Generator().manual_seed(10_000 + case.seed))
     judge = place.judge(case.artist)
 
@@ -345,7 +349,7 @@ def _adapt(
 
     with place.autocast():
         student = watch.time(begin)
-    if place.setting.step_seconds is None:
+    if watch.step is None:
         watch.start = watch.seconds
     else:
         watch.start = watch.cpu / place.setting.cores

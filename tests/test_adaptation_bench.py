@@ -15,7 +15,7 @@ from bench.adaptation import append, fullest, records
 from bench.adaptation_report import NOTES, _kept, at_end, at_second, at_step, ratio, values_of
 from bench.adaptation_run import ARMS, Judge, Setting, Stopwatch, covers, moments, student_of
 
-SETTING = Setting((), "vgg16", "out", {"": "base.safetensors"}, budget=10.0, step_seconds=0.5)
+SETTING = Setting((), "vgg16", "out", {"": "base.safetensors"}, budget=10.0, step_seconds={"": 0.5})
 
 
 def record(artist: str, *points: tuple[int, float], draw: int = 0, arm: str = "finetune") -> dict[str, Any]:
@@ -124,14 +124,20 @@ def test_a_rate_scales_all_three() -> None:
 
 
 def test_seconds_are_those_of_an_idle_machine() -> None:
-    measured = Stopwatch(dataclasses.replace(SETTING, step_seconds=None), cpu=8.0)
-    assert measured.seconds == 4.0  # two cores
-    assert Stopwatch(SETTING, steps=6, start=1.0).seconds == 4.0
+    assert Stopwatch(SETTING, None, cpu=8.0, wall=9.0).seconds == 4.0  # two cores
+    assert Stopwatch(dataclasses.replace(SETTING, device="cuda"), None, cpu=8.0, wall=9.0).seconds == 9.0
+    assert Stopwatch(SETTING, 0.5, steps=6, start=1.0).seconds == 4.0
+    quick = dataclasses.replace(SETTING, step_seconds={"": 0.5, "meta": 0.25})
+    assert (quick.step("meta"), quick.step("finetune"), dataclasses.replace(SETTING, step_seconds={}).step("meta")) == (
+        0.25,
+        0.5,
+        None,
+    )
 
 
 def taken(setting: Setting, limit: int | None = None) -> list[tuple[int, str]]:
     """The steps after which something else than a step is done."""
-    watch, found = Stopwatch(setting), []
+    watch, found = Stopwatch(setting, setting.step("finetune")), []
     for what in moments(setting, limit, watch):
         if what == "step":
             watch.steps += 1

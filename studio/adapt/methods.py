@@ -22,9 +22,9 @@ METHODS: Registry[Method] = Registry("adaptation method")
 for _method in (
     Method(
         "meta",
-        "from the meta-learned start: the embedding of the set, then a few steps against heads that know the set",
-        # a start so near needs no haste
-        StudentConfig(learning_rate=1e-4, embedding_rate=1e-3, judge_rate=2e-4, octaves=3),
+        "from the meta-learned start: the embedding of the set, then a few steps by the distance to the pictures",
+        # a start so near needs no haste, and heads would soon know the pictures by heart
+        StudentConfig(learning_rate=5e-5, embedding_rate=5e-4, adversarial=False, energy=1.0, octaves=3),
         steps=40,  # from there on samples come nearer to the pictures, and no nearer to others by the same hand
     ),
     Method(
@@ -36,7 +36,7 @@ for _method in (
     Method(
         "finetune",
         "plain fine-tuning of the jointly trained generator and discriminator, which know nothing of the set",
-        StudentConfig(embedding="mean", condition=False, learned_rates=False),
+        StudentConfig(embedding="mean", condition=False, learned_rates=False, octaves=3),
     ),
     Method(
         "scratch",

@@ -37,7 +37,7 @@ def adapt(
     """Move a generator towards your pictures. Ctrl+C keeps what is there."""
     from studio.engine import AdaptRequest, Engine
 
-    engine = Engine()
+    engine = Engine(alone=True)
     target = target_of(engine, name, out)
     store, offered = engine.pictures(), Offered(*files_of(pictures))
     taken = offered.take(store, as_json)

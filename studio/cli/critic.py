@@ -25,7 +25,7 @@ def classify(
         raise InvalidRequest("--class names the class of a saliency picture; add --saliency FILE.png.")
     if saliency is not None and saliency.suffix.lower() != ".png":
         raise InvalidRequest(f"The saliency picture's file must end in .png; got {saliency.name[:80]!r}.")
-    engine = Engine()
+    engine = Engine(alone=True)
     image = open_image(picture)
     found = engine.classify(image)
     if saliency is not None:

@@ -28,7 +28,7 @@ def invert(
     request = InvertRequest(model=model, seconds=budget, steps=steps, seed=seed)
     if out.suffix.lower() != ".png":
         raise OutputError(f"The reconstruction is a PNG; let --out end in .png, not {out.suffix[:20]!r}.")
-    engine = Engine()
+    engine = Engine(alone=True)
     image = open_image(picture)
     began = time.monotonic()
     found = drive(engine.invert(request, image), "looking", as_json)

@@ -28,7 +28,7 @@ def models(as_json: Annotated[bool, Json] = False) -> None:
     """List the models, and what is wrong with those that cannot be opened."""
     from studio.engine import Engine
 
-    infos = Engine().models()
+    infos = Engine(alone=True).models()
     record = {"models": [as_record(info) for info in infos]}
     say(as_json, record, "\n".join(map(as_line, infos)) or "There are no models yet; train one with: studio train gan.")
 
@@ -57,7 +57,7 @@ def sample(
         classes=parse.weights(classes),
         size=size,
     )
-    engine = Engine()
+    engine = Engine(alone=True)
     folder = out if out is not None else engine.settings.outputs
     keep = engine.settings.keep_recipe if recipe is None else recipe
     began = time.monotonic()
@@ -102,7 +102,7 @@ def walk(
         loop=not once,
     )
     began = time.monotonic()
-    path = drive(Engine().walk(request, out), "filming", as_json)
+    path = drive(Engine(alone=True).walk(request, out), "filming", as_json)
     record = {"model": model, "file": str(path), "frames": frames, "seconds": round(time.monotonic() - began, 3)}
     say(as_json, record, f"Saved {path}.")
 

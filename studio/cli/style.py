@@ -47,7 +47,7 @@ def stylize(
     """Paint a photo in the hand of other pictures."""
     from studio.engine import Engine, StylizeRequest
 
-    engine = Engine()
+    engine = Engine(alone=True)
     pictures = engine.pictures()
     photos = photos_of(content, out)
     names = [style_of(style, engine, pictures, practice) for style in styles]

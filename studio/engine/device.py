@@ -38,6 +38,20 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
+def leave_threads_to_workers() -> None:
+    """Give every thread of this process but the workers' one torch thread, where nobody else computes with torch.
+
+    A team of OpenMP threads belongs to the thread that first split work among several, and stays with it. With a second
+    team there are more threads than processors, and libgomp lets all of them sleep at once where they would wait for
+    each other: the short operations of an adaptation's step take half as long again.
+    """
+    _threads_before.append(torch.get_num_threads())
+    torch.set_num_threads(1)
+
+
+_threads_before: list[int] = []  # torch's, when they were left to the workers; the first counts
+
+
 class Workers:
     """Threads that make pictures with one torch thread each; on an accelerator a single one.
 
@@ -48,7 +62,8 @@ class Workers:
 
     def __init__(self, device: torch.device, threads: int | None) -> None:
         before = torch.get_num_threads()
-        self.count = (threads or before) if device.type == "cpu" else 1
+        threads = threads or (_threads_before or [before])[0]
+        self.count = threads if device.type == "cpu" else 1
         self.step = CPU_STEP * self.count if device.type == "cpu" else GPU_STEP
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="studio")
         together = threading.Barrier(self.count)
@@ -59,8 +74,9 @@ class Workers:
             together.wait()
 
         list(self._pool.map(start, range(self.count)))
+        self._all = ThreadPoolExecutor(1, "studio-whole", torch.set_num_threads, (threads,))
+        self._all.submit(torch.get_num_threads).result()
         torch.set_num_threads(before)  # for every other thread
-        self._all = ThreadPoolExecutor(1, "studio-whole", torch.set_num_threads, (threads or before,))
 
     def whole(self, job: Callable[..., R], *values: object) -> R:
         """job(*values) with all threads on one large picture, always called from one thread, so that they are kept."""

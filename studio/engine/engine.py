@@ -17,7 +17,7 @@ from studio.engine.adapted import Adaptation
 from studio.engine.adapters import Adapters
 from studio.engine.adapting import Adapting
 from studio.engine.compass import Compass, Score, log_odds
-from studio.engine.device import Precision, Workers
+from studio.engine.device import Precision, Workers, leave_threads_to_workers
 from studio.engine.enlarger import Enlarger
 from studio.engine.held import is_reference
 from studio.engine.inverter import Inverted, Inverter, InvertRequest
@@ -44,9 +44,13 @@ class Engine:
 
     Requests are validated when a method is called; the work is done while its generator is iterated. The device is
     held for one step of a job at a time, in the order that steps are asked for.
+
+    alone: whether nobody else computes with torch in this process; long jobs are faster then.
     """
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, alone: bool = False) -> None:
+        if alone:
+            leave_threads_to_workers()
         self.settings = Settings.from_environment() if settings is None else settings
         self._library = Library(self.settings)
         self._machine = Machine(self.settings)

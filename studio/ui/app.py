@@ -177,7 +177,7 @@ def serve(
     if profile is not None:
         settings = Settings.from_environment({**os.environ, "STUDIO_PROFILE": profile})
     login = credentials(auth) if isinstance(auth, str) else auth
-    page = build(Engine(settings), settings)
+    page = build(Engine(settings, alone=True), settings)
     try:
         _, url, public = page.launch(
             server_name=host,
