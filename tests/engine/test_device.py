@@ -11,6 +11,7 @@ from sketch import Sketch, SketchConfig
 
 from studio.core import bfloat16
 from studio.core.errors import InvalidRequest
+from studio.engine import device
 from studio.engine.device import Precision, Workers, choose_device
 
 CPU = torch.device("cpu")
@@ -53,12 +54,27 @@ def test_workers_have_one_torch_thread_each_and_nobody_else_does(four_threads: N
         return torch.get_num_threads()
 
     assert workers.map(threads_of_a_worker, range(3)) == [1, 1, 1]
-    assert torch.get_num_threads() == 4
-    fresh: list[int] = []
-    thread = threading.Thread(target=lambda: fresh.append(torch.get_num_threads()))
+    assert (torch.get_num_threads(), fresh_threads()) == (4, 4)
+    assert workers.whole(torch.get_num_threads) == 3
+
+
+def fresh_threads() -> int:
+    """Torch's threads in a thread that has not computed yet."""
+    found: list[int] = []
+    thread = threading.Thread(target=lambda: found.append(torch.get_num_threads()))
     thread.start()
     thread.join(10)
-    assert fresh == [4]
+    return found[0]
+
+
+def test_threads_can_be_left_to_the_workers(four_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "_threads_before", [])
+    device.leave_threads_to_workers()
+    device.leave_threads_to_workers()  # a second engine of this process
+    workers = Workers(CPU, None)
+    assert (workers.count, workers.whole(torch.get_num_threads)) == (4, 4)
+    assert (torch.get_num_threads(), fresh_threads()) == (1, 1), "no team but that of the worker"
+    assert Workers(CPU, 2).whole(torch.get_num_threads) == 2
 
 
 def test_torch_says_how_many_workers_there_are_where_the_settings_do_not(four_threads: None) -> None:
