@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
+from studio.adapt.distance import energy_distance
 from studio.adapt.methods import Method
 from studio.adapt.parts import Parts, each
-from studio.adapt.student import CLASS, Student
+from studio.adapt.student import CLASS, ENERGY, Student
 from studio.adapt.watch import Watch, Watched
 from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress
@@ -80,7 +81,8 @@ class Snapshot:
 class Adapted:
     """What an adaptation has come to. before: (SHOWN,3,R,R) uint8, the base's pictures of the same seeds. snapshots:
     the first one before any step. best: the one to keep. start: (E,) the embedding at strength 0. stopped: why it
-    ended before its time, or "". curves: name → values, one an item of `at`, the steps."""
+    ended before its time, or "". curves: name → values, one an item of `at`, the steps; the "energy" is that of all
+    samples looked at."""
 
     before: Tensor = field(repr=False)
     start: Tensor = field(repr=False)
@@ -213,7 +215,8 @@ class Observer:
             pictures=shown(samples[:SHOWN]),
             watched=watched,
         )
-        curves = {**losses, "novelty": watched.novelty, "diversity": watched.diversity}
+        distance = float(energy_distance(described, student.unit[0].float().cpu()))  # without bias: it may be below 0
+        curves = {**losses, ENERGY: max(distance, 0.0), "novelty": watched.novelty, "diversity": watched.diversity}
         longer = {name: (*done.curves.get(name, ()), value) for name, value in curves.items()}
         snapshots, stopped = thinned((*done.snapshots, taken)), watched.verdict
         best = max(len(snapshots) - (2 if stopped else 1), 0)

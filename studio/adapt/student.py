@@ -30,6 +30,7 @@ EMBEDDINGS = ("set", "mean")  # where the new class's embedding starts
 HEADS = ("learned", "fresh")
 OPTIMISERS = ("adam", "sgd")
 LEAST_GAIN, MOST_GAIN = 0.2, 1.5  # on an octave
+ENERGY = "energy"  # the distance to the pictures, among losses
 CLASS = "class"  # the new class's embedding, among names of weights
 _MODULATING = ("modulation.affine", "norm.", "start_norm.", "colour")
 
@@ -180,7 +181,7 @@ class Student:
         if config.adversarial:
             losses = yield from self._against_judge(own, painted, towards, between)
         if config.energy:
-            losses["energy"] = self._nearer(own, painted, towards)
+            losses[ENERGY] = self._nearer(own, painted, towards)
         yield
         self.optimiser.zero_grad(set_to_none=True)
         fake.backward(towards)

@@ -17,7 +17,11 @@ from studio.ui.style_views import reduced, thumb
 
 Both = tuple[Image.Image, Image.Image]  # after and before
 WATCHED = {"novelty": "Novelty", "diversity": "Diversity"}
-LOSSES = {"generator": "Generator's loss", "discriminator": "Discriminator's loss"}
+LOSSES = {
+    "generator": "Generator's loss",
+    "discriminator": "Discriminator's loss",
+    "energy": "Distance of the samples to the pictures",
+}
 STAGE = (
     '<figure class="compare" hidden><div class="frame"><img class="after" alt="" draggable="false">'
     '<img class="before" alt="The same seed before" draggable="false">'
