@@ -85,7 +85,8 @@ def test_a_limit_of_steps_ends_it_before_the_time() -> None:
     done = items[-1].result
     assert done is not None
     assert (done.at, done.best, done.stopped) == ((0, 3), 1, "")
-    assert done.curves.keys() == {"novelty", "diversity", "generator", "discriminator", "lack_of_diversity"}
+    watched = {"energy", "novelty", "diversity"}
+    assert done.curves.keys() == {*watched, "generator", "discriminator", "lack_of_diversity"}
 
 
 def test_embedding_alone_is_there_at_once() -> None:
