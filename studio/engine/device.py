@@ -49,7 +49,7 @@ def leave_threads_to_workers() -> None:
     torch.set_num_threads(1)
 
 
-_threads_before: list[int] = []  # torch's, when they were left to the workers; the first counts
+_threads_before: list[int] = []  # torch's, each time that they were left to the workers
 
 
 class Workers:
@@ -62,7 +62,7 @@ class Workers:
 
     def __init__(self, device: torch.device, threads: int | None) -> None:
         before = torch.get_num_threads()
-        threads = threads or (_threads_before or [before])[0]
+        threads = threads or max(before, *_threads_before, 1)
         self.count = threads if device.type == "cpu" else 1
         self.step = CPU_STEP * self.count if device.type == "cpu" else GPU_STEP
         self._pool = ThreadPoolExecutor(self.count, thread_name_prefix="studio")
