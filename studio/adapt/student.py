@@ -181,6 +181,7 @@ class Student:
         if config.adversarial:
             losses = yield from self._against_judge(own, painted, towards, between)
         if config.energy:
+            yield
             losses[ENERGY] = self._nearer(own, painted, towards)
         yield
         self.optimiser.zero_grad(set_to_none=True)
