@@ -6,7 +6,7 @@ import sys
 
 from bench.table import Row, machine, markdown, record
 
-BENCHMARKS = ("sampling", "startup", "browser", "lab", "style")
+BENCHMARKS = ("sampling", "startup", "browser", "lab", "style", "adapt")
 
 
 def main() -> int:

@@ -69,8 +69,9 @@ def browser() -> str:
 
 
 @contextmanager
-def opened() -> Iterator[Any]:
-    """The page of a studio of its own in Chromium, with its first wall painted: a playwright Page."""
+def served() -> Iterator[tuple[Any, int]]:
+    """A studio of its own: how to open a page of it in Chromium with its first wall painted (→ a playwright Page), and
+    the number of its process."""
     from playwright.sync_api import sync_playwright  # not needed by the other benchmarks
 
     port = free_port()
@@ -78,11 +79,22 @@ def opened() -> Iterator[Any]:
         url = f"http://127.0.0.1:{port}/"
         wait_for_page(url, process)
         chromium = playwright.chromium.launch(executable_path=browser(), args=["--no-sandbox"])
-        page = chromium.new_page(viewport={"width": 1440, "height": 900})
-        page.goto(url)
-        page.wait_for_selector(".wall img", timeout=PATIENCE)
-        yield page
+
+        def page() -> Any:
+            fresh = chromium.new_page(viewport={"width": 1440, "height": 900})
+            fresh.goto(url)
+            fresh.wait_for_selector(".wall img", timeout=PATIENCE)
+            return fresh
+
+        yield page, process.pid
         chromium.close()
+
+
+@contextmanager
+def opened() -> Iterator[Any]:
+    """A page of a studio of its own."""
+    with served() as (page, _):
+        yield page()
 
 
 def moved(page: Any, move: str, count: int, warm_up: int) -> float:

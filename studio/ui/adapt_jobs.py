@@ -217,7 +217,7 @@ def ended(done: Adaptation) -> str:
     if done.stopped:
         why = done.stopped
     elif limit is not None and done.steps >= limit:
-        why = f"Done: more than {amount(limit, 'step')} would begin to copy." if limit else "Done without a step."
+        why = f"Done: more than {amount(limit, 'step')} would bring it no nearer." if limit else "Done without a step."
     else:
         why = "The time is up." if done.steps else "Done without a step."
     kept = done.stages[done.best].step
