@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from bench.adaptation_run import ARMS, LOOKED_AT, STRIP, Setting, student_of
 from bench.table import machine
+from studio.core.words import amount
 
 RESAMPLES = 10_000
 NOTES = ("<!-- notes: what stands between these two lines is kept -->", "<!-- end of notes -->")
@@ -55,7 +56,7 @@ def _head(records: list[Record], setting: Setting, planned: int, arms: list[str]
     lines = [
         "# Few-shot adaptation, measured",
         f"{len(records)} runs of {planned} planned: {count['artist']} artists whom nothing was trained on, supports of "
-        f"{shots} pictures, {count['draw']} draws of the support, {count['seed']} seeds. Judged by "
+        f"{shots} pictures, {amount(count['draw'], 'draw')} of the support, {amount(count['seed'], 'seed')}. Judged by "
         f"{setting.features.partition('=')[0]} on {setting.samples} samples of the same noise for every arm and step, "
         f"against {queries[0]} to {queries[-1]} other pictures of the artist (median {queries[len(queries) // 2]}). "
         f"The end is after {end}; seconds are {clock}. {machine()}.",
