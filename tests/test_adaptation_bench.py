@@ -99,7 +99,7 @@ def test_a_run_covers_a_plan_that_asks_for_no_more_than_it_has() -> None:
     assert covers(whole, dataclasses.replace(plan, most=10))
     assert not covers(short, dataclasses.replace(plan, at=(0, 5), most=10))
     assert covers(record("a", (0, 1.0), arm="none"), plan)
-    assert covers(record("a", (0, 1.0), (10, 1.0), (40, 1.0), arm="meta"), plan)
+    assert covers(record("a", (0, 1.0), (10, 1.0), (50, 1.0), (ARMS["meta"].steps or 0, 1.0), arm="meta"), plan)
 
 
 def test_points_are_found_by_step_and_by_second() -> None:

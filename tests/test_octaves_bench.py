@@ -11,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from bench import octaves
 from studio.core import checkpoint
 from studio.core.images import open_image, to_image, to_tensor
+from studio.core.octaves import strengths
 from studio.style.codes import KIND, CodesConfig, StyleCodes, read_codes
-from studio.style.octaves import strengths
 from studio.style.stylizer import Stylizer, StylizerConfig
 
 SMALL = StylizerConfig(widths=(4, 4, 4, 4, 4), channels=8, half=8, blocks=1, code=12, hidden=8)

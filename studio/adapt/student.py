@@ -8,12 +8,12 @@ set encoder makes of the pictures, and the discriminator's heads, conditioned on
 import copy
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from studio.adapt.distance import energy_distance
+from studio.adapt.optimisers import groups, optimiser
 from studio.adapt.parts import Parts, whole
 from studio.core.errors import InvalidRequest
 from studio.core.octaves import CHANNELS, MOST, strengths
@@ -131,11 +131,11 @@ class Student:
         _switch(self.judging.values(), True)
         _switch(self.adapted.values(), True)
         factors = self._factors(learner) if config.learned_rates else {}
-        painting = _groups(self.adapted, config.learning_rate, factors)
-        self.optimiser = _optimiser(
-            config, [*painting, *_groups({CLASS: self.embedding}, config.embedding_rate, factors)]
+        painting = groups(self.adapted, config.learning_rate, factors)
+        self.optimiser = optimiser(
+            config.optimiser, [*painting, *groups({CLASS: self.embedding}, config.embedding_rate, factors)]
         )
-        self.judge_optimiser = _optimiser(config, _groups(self.judging, config.judge_rate, factors))
+        self.judge_optimiser = optimiser(config.optimiser, groups(self.judging, config.judge_rate, factors))
         self.averaged = {name: value.detach().clone() for name, value in self.now().items()}
         self.log_gains = torch.zeros(config.octaves, CHANNELS, device=self.device)
         self.steps = 0
@@ -315,19 +315,6 @@ def _frozen(name: str, heads: int) -> bool:
 def _switch(parameters: Iterable[nn.Parameter], on: bool) -> None:
     for parameter in parameters:
         parameter.requires_grad_(on)
-
-
-def _groups(named: Mapping[str, nn.Parameter], rate: float, factors: Mapping[str, float]) -> list[dict[str, Any]]:
-    """Groups for an optimiser: one for all, or where there are factors one for each tensor."""
-    if not factors:
-        return [{"params": list(named.values()), "lr": rate}] if named else []
-    return [{"params": [parameter], "lr": rate * factors[name]} for name, parameter in named.items()]
-
-
-def _optimiser(config: StudentConfig, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    if config.optimiser == "sgd":
-        return torch.optim.SGD(groups, foreach=True)
-    return torch.optim.Adam(groups, betas=(0.0, 0.99), foreach=True)
 
 
 def _fresh(learner: Learner, generator: torch.Generator) -> SetHeads:
