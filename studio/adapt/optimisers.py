@@ -15,7 +15,7 @@ def groups(named: Mapping[str, nn.Parameter], rate: float, factors: Mapping[str,
 
 
 def optimiser(kind: str, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-    """ "adam" or "sgd", as an adaptation uses them."""
+    """Adam or SGD for groups of parameters. kind: "adam" or "sgd"."""
     if kind == "sgd":
         return torch.optim.SGD(groups, foreach=True)
     return torch.optim.Adam(groups, betas=(0.0, 0.99), foreach=True)
