@@ -210,6 +210,7 @@ def test_a_download_carries_its_recipe_and_dropping_it_restores_everything(page:
     _move(page, "Truncation", 0.5)
     page.get_by_label("Class", exact=True).click()
     page.get_by_role("option", name="portrait").click()
+    expect(page.locator(".stage img:visible")).to_have_attribute("alt", "Picture of seed 40, portrait")  # the last wall
     expect(page.locator(".wall .below span")).to_have_text([str(seed) for seed in range(40, 46)])
     page.locator(".wall .picture").nth(3).click()
     expect(page.locator(".stage figcaption b:visible")).to_have_text("43")
