@@ -32,7 +32,7 @@ _BOUNDS = {
     "threads": (1, 1024),
     "cache_bytes": (0, 1 << 40),
     "max_count": (1, 4096),
-    "max_frames": (2, 100_000),
+    "max_frames": (2, 10_000),
     "max_size": (32, 8192),
     "max_style_size": (64, 4096),
     "max_style_work": (1, 1_000_000),

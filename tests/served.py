@@ -23,6 +23,7 @@ from studio.models.base import measure_w_mean
 ROOT = Path(__file__).resolve().parent.parent
 CLASSES = ("landscape", "portrait", "seascape")
 PATIENCE = 120.0  # seconds for the first page
+LONG_WALK = 9_000  # frames, the most that a walk may have: enough to be stopped before its end
 
 # Refuses every connection and every look-up of a name beyond this machine, and writes down that it was tried.
 GUARD = """
@@ -91,6 +92,7 @@ def serving(folder: Path, extra: Mapping[str, str] | None = None) -> Iterator[Se
         "STUDIO_CHECKPOINTS": str(folder / "checkpoints"),
         "STUDIO_DEVICE": "cpu",
         "STUDIO_THREADS": "1",
+        "STUDIO_MAX_FRAMES": str(LONG_WALK),
         "GRADIO_SERVER_NAME": "127.0.0.1",
         "GRADIO_SERVER_PORT": str(port),
         "GRADIO_TEMP_DIR": str(folder / "cache"),

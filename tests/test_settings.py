@@ -102,7 +102,7 @@ def test_a_home_is_expanded_and_absolute(monkeypatch: pytest.MonkeyPatch, tmp_pa
         ("STUDIO_MAX_COUNT", "1e3", "STUDIO_MAX_COUNT is '1e3'; it must be a whole number."),
         ("STUDIO_MAX_COUNT", "-1", "STUDIO_MAX_COUNT is -1; it must be between 1 and 4096."),
         ("STUDIO_MAX_COUNT", "9" * 5000, "STUDIO_MAX_COUNT is '9999"),
-        ("STUDIO_MAX_FRAMES", "1", "STUDIO_MAX_FRAMES is 1; it must be between 2 and 100000."),
+        ("STUDIO_MAX_FRAMES", "1", "STUDIO_MAX_FRAMES is 1; it must be between 2 and 10000."),
         ("STUDIO_CACHE_BYTES", "-5", "STUDIO_CACHE_BYTES is -5; it must be between 0"),
         ("STUDIO_KEEP_RECIPE", "maybe", "STUDIO_KEEP_RECIPE is 'maybe'; it must be one of 1, true, yes"),
         ("STUDIO_HOME", "~nobody-of-that-name/x", "STUDIO_HOME is '~nobody-of-that-name/x', which is not a folder's"),

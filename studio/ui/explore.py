@@ -18,8 +18,9 @@ HANG = "wall wall_view status"
 FIRST_SEED = "9"  # of the wall that the page opens with: the shipped model's flowers
 PAINTED = f"seed {HANG} {SHOW}"
 EACH: dict[str, Any] = {"trigger_mode": "multiple"}
-STAGED: dict[str, Any] = {**EACH, "place": "stage"}
+STAGED: dict[str, Any] = {**EACH, "place": "stage choice"}
 WALL: dict[str, Any] = {**WORK, "place": "wall"}
+REPAINTED: dict[str, Any] = {**WALL, "spared": ("choice", SHOW)}  # a click while it paints keeps the stage
 
 
 def layout(engine: Engine) -> dict[str, Any]:
@@ -180,13 +181,13 @@ def _walk(settings: Settings) -> dict[str, Any]:
 
 def wire(parts: Parts, jobs: ExploreJobs, films: FilmJobs) -> list[Any]:
     """Connect the tab's events. → the jobs that Stop and Esc end."""
-    settled = connect(parts["hand"].settle, jobs.settle, parts, f"{HANG} {SHOW} strip strip_view", **WALL)
+    settled = connect(parts["hand"].settle, jobs.settle, parts, f"{HANG} {SHOW} strip strip_view", **REPAINTED)
     repaints = (parts["hand"].repaint, parts["seed"].submit, parts["kind"].input)
     walls = [
         settled,
-        connect(parts["paint_button"].click, jobs.paint, parts, PAINTED, **WALL),
-        connect(parts["dice_button"].click, jobs.dice, parts, PAINTED, **WALL),
-        *(connect(trigger, jobs.repaint, parts, PAINTED, **WALL) for trigger in repaints),
+        connect(parts["paint_button"].click, jobs.paint, parts, PAINTED, **REPAINTED),
+        connect(parts["dice_button"].click, jobs.dice, parts, PAINTED, **REPAINTED),
+        *(connect(trigger, jobs.repaint, parts, PAINTED, **REPAINTED) for trigger in repaints),
     ]
     long = [
         *walls,

@@ -37,22 +37,37 @@ class Turns:
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
 
-    def take(self, place: str) -> Callable[[], bool]:
-        """Claim a place. → whether the claim still holds."""
-        number = self._numbers[place] = self._numbers.get(place, 0) + 1
-        return lambda: self._numbers[place] == number
+    def take(self, *places: str) -> Callable[[], bool]:
+        """Claim places. → whether the claim still holds for all of them."""
+        for place in places:
+            self._numbers[place] = self._numbers.get(place, 0) + 1
+        return self.watch(*places)
+
+    def watch(self, *places: str) -> Callable[[], bool]:
+        """→ whether nobody has claimed one of the places since."""
+        numbers = {place: self._numbers.get(place, 0) for place in places}
+        return lambda: all(self._numbers.get(place, 0) == number for place, number in numbers.items())
 
     def __deepcopy__(self, memo: object) -> "Turns":
         return Turns()  # a session's own
 
 
 def connect(
-    trigger: Any, handler: Handler, parts: Parts, outputs: str, *, prefix: str = "", place: str = "", **options: Any
+    trigger: Any,
+    handler: Handler,
+    parts: Parts,
+    outputs: str,
+    *,
+    prefix: str = "",
+    place: str = "",
+    spared: tuple[str, str] = ("", ""),
+    **options: Any,
 ) -> Any:
     """Let an event run a handler. outputs: the names of what it may show, with spaces between. → the dependency.
 
     prefix: of the parts' names that belong to the handler's tab; a part without it belongs to the whole page.
-    place: what the handler fills; it ends where a newer one has begun to fill the same.
+    place: what the handler fills, names with spaces between; it ends where a newer one has begun to fill the same.
+    spared: a place, and outputs that the handler leaves alone where another has filled that place since it began.
     """
 
     def part(name: str) -> Any:
@@ -62,7 +77,7 @@ def connect(
     shown = {name: part(name) for name in outputs.split()}
     options = {"show_progress": "hidden", "api_visibility": "private", **options}
     return trigger(
-        fn=_for_gradio(handler, names, shown, place),
+        fn=_for_gradio(handler, names, shown, tuple(place.split()), spared),
         inputs=[parts["turns"], *(part(name) for name in names)],
         outputs=list(shown.values()),
         **options,
@@ -70,22 +85,26 @@ def connect(
 
 
 def _for_gradio(
-    handler: Handler, names: list[str], shown: Parts, place: str
+    handler: Handler, names: list[str], shown: Parts, places: tuple[str, ...], spared: tuple[str, str]
 ) -> Callable[..., Iterator[dict[Any, Any]]]:
     """The handler with values by position and components as keys."""
 
+    spared_place, spared_names = spared[0], frozenset(spared[1].split())
+
     def views(turns: Turns, given: dict[str, Any]) -> Iterator[dict[Any, Any]]:
         ours: Callable[[], bool] | None = None
+        untouched = turns.watch(spared_place)
         # Gradio sends a generator's last item again at its end, and empties every output where there was none.
         nothing = {next(iter(shown.values())): gr.skip()}
         try:
             with closing(handler(**given)) as steps:  # type: ignore[type-var]  # a generator, as the docstring says
                 for view in steps:
-                    ours = ours or turns.take(place)
-                    if place and not ours():
+                    ours = ours or turns.take(*places)
+                    if not ours():
                         yield nothing
                         return
-                    yield {shown[name]: value for name, value in view.items()} or nothing
+                    left = frozenset() if untouched() else spared_names
+                    yield {shown[name]: value for name, value in view.items() if name not in left} or nothing
             if ours is None:
                 yield nothing
         except StudioError as error:

@@ -70,7 +70,7 @@ def _opened(chromium: Browser, served: Served, requests: list[str], width: int, 
     page.on("request", lambda request: requests.append(request.url))
     page.on("pageerror", lambda error: errors.append(str(error.stack)))
     page.goto(served.url)
-    page.wait_for_function("document.querySelectorAll('.wall .picture img').length === 16")
+    expect(page.locator(".wall .picture img")).to_have_count(16, timeout=PATIENCE)
     yield page
     context.close()
     assert errors == []

@@ -115,7 +115,7 @@ def test_another_session_sees_nothing_of_it(desk: Page, chromium: Browser, serve
     context = chromium.new_context()
     other = context.new_page()
     other.goto(served.url)
-    other.wait_for_function("document.querySelectorAll('.wall .picture img').length === 16")
+    expect(other.locator(".wall .picture img")).to_have_count(16)
     other.get_by_label("Model").click()
     options = other.get_by_role("option").all_inner_texts()
     assert options

@@ -55,8 +55,8 @@ def test_a_click_in_the_grid_sets_seed_and_class(classes: Page) -> None:
     cell.click()
     expect(classes.locator(".stage img:visible")).to_have_attribute("src", source)
     expect(classes.get_by_label("Seed", exact=True).locator("visible=true")).to_have_value("7")
-    assert classes.get_by_label("Share of seascape").input_value() == "1"
-    assert classes.get_by_label("Share of landscape").input_value() == "0"
+    expect(classes.get_by_label("Share of seascape")).to_have_value("1")
+    expect(classes.get_by_label("Share of landscape")).to_have_value("0")
 
 
 def test_a_mixture_can_be_explored(classes: Page) -> None:

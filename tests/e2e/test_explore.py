@@ -1,11 +1,12 @@
 """The Explore tab in a real browser."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from served import Served
+from served import LONG_WALK, Served
 
 from studio.core.images import open_image, read_recipe
 
@@ -63,7 +64,7 @@ def test_the_page_opens_with_a_wall_of_pictures_that_say_their_seed(page: Page) 
     texts = page.locator("img:visible").evaluate_all("all => all.map(one => one.alt)")
     assert all(texts)
     assert any("seed 15, " in text for text in texts)
-    assert page.locator(".stage img").get_attribute("alt", timeout=1000).startswith("Picture of seed 9, ")  # type: ignore[union-attr]
+    expect(page.locator(".stage img")).to_have_attribute("alt", re.compile("^Picture of seed 9, "))
 
 
 def test_every_request_stays_on_this_machine(page: Page, served: Served, requests: list[str]) -> None:
@@ -107,7 +108,7 @@ def test_paint_rolls_a_seed_unless_it_is_locked(page: Page) -> None:
     assert _stage(page) == before
     page.locator("button.dice:visible").click()
     _changed(page, before)
-    assert _seed(page).input_value() != rolled
+    expect(_seed(page)).not_to_have_value(rolled)
 
 
 def test_a_typed_seed_is_locked_and_painted_with_control_enter(page: Page) -> None:
@@ -116,7 +117,7 @@ def test_a_typed_seed_is_locked_and_painted_with_control_enter(page: Page) -> No
     expect(page.get_by_label("Lock").locator("visible=true")).to_be_checked()
     page.keyboard.press("Control+Enter")
     _changed(page, before)
-    assert _hung(page)[3] == "9223372036854775003"
+    expect(page.locator(".wall .below span").nth(3)).to_have_text("9223372036854775003")
 
 
 @pytest.mark.parametrize("seed", ["abc", "-1", "9223372036854775808"])
@@ -193,7 +194,7 @@ def test_a_walk_without_pictures_is_refused_with_a_sentence(page: Page) -> None:
 
 def test_escape_stops_a_walk_and_the_studio_goes_on(page: Page) -> None:
     _gather(page, 0, 1)
-    _move(page, "Frames", 600)
+    _move(page, "Frames", LONG_WALK)
     _button(page, "Render the walk").click()
     expect(page.locator(".screen img:visible")).to_be_visible()
     page.keyboard.press("Escape")
@@ -224,13 +225,13 @@ def test_a_download_carries_its_recipe_and_dropping_it_restores_everything(page:
     assert open_image(saved).size == (32, 32)
 
     page.reload()
-    page.wait_for_function("document.querySelectorAll('.wall .picture img').length === 16")
+    expect(page.locator(".wall .picture img")).to_have_count(16)
     _drop(page, saved)
     expect(page.locator(".wall .below span")).to_have_text([str(seed) for seed in range(40, 46)])
     expect(_seed(page)).to_have_value("40")
-    assert page.get_by_label("number input for Truncation").locator("visible=true").input_value() == "0.5"
-    assert page.get_by_label("Class", exact=True).input_value() == "portrait"
-    assert _stage(page) == picture
+    expect(page.get_by_label("number input for Truncation").locator("visible=true")).to_have_value("0.5")
+    expect(page.get_by_label("Class", exact=True)).to_have_value("portrait")
+    expect(page.locator(".stage img:visible")).to_have_attribute("src", picture)
 
 
 def test_a_download_without_recipe_holds_none_and_says_so_when_it_is_dropped(page: Page, tmp_path: Path) -> None:

@@ -94,7 +94,7 @@ def test_an_empty_tab_says_what_to_do_and_shows_the_masterworks(style: Page) -> 
 
 def test_the_picture_appears_and_follows_the_sliders(desk: Page) -> None:
     before = _result(desk)
-    assert desk.locator(".compare .after").get_attribute("alt") == "Instant. stripes"
+    expect(desk.locator(".compare .after")).to_have_attribute("alt", "Instant. stripes")
     _move(desk, "Style weight", 0.4)
     weaker = _changed(desk, before)
     _move(desk, "Style weight", 0)
@@ -194,15 +194,15 @@ def test_a_saved_picture_brings_settings_and_pictures_back(desk: Page, tmp_path:
     _captioned(desk, "Refined, 3 steps")
     saved = _download(desk, tmp_path / "made.png")
     desk.reload()
-    desk.wait_for_function("document.querySelectorAll('.wall .picture img').length === 16")
+    expect(desk.locator(".wall .picture img")).to_have_count(16)
     _upload(desk, "Drop or open a PNG", saved)
     expect(desk.locator(".photo img")).to_be_visible()
     _captioned(desk, "Restored")
     expect(desk.locator(".palette .row")).to_have_count(2)
-    assert desk.get_by_label("number input for Content weight").input_value() == "0.8"
+    expect(desk.get_by_label("number input for Content weight")).to_have_value("0.8")
     desk.get_by_label("Refinement settings").check(force=True)
-    assert desk.get_by_label("Size, long side").input_value() == "256 px"
-    assert desk.get_by_label("number input for Steps", exact=True).locator("visible=true").input_value() == "3"
+    expect(desk.get_by_label("Size, long side")).to_have_value("256 px")
+    expect(desk.get_by_label("number input for Steps", exact=True).locator("visible=true")).to_have_value("3")
     restored = _result(desk)
     desk.keyboard.press("Control+Enter")
     _captioned(desk, "Refined, 3 steps")

@@ -7,7 +7,7 @@ import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
 from PIL import Image
-from served import CLASSES, Served
+from served import CLASSES, LONG_WALK, Served
 
 from studio.core.images import read_recipe
 from studio.engine import Engine
@@ -116,7 +116,7 @@ def test_classes_gives_a_labelled_sheet(client: Client) -> None:
         ("/sample", {"model": "small", "classes": 7}, "classes"),
         ("/walk", {"model": "small", "seeds": "1"}, "at least 2 key pictures"),
         ("/walk", {"model": "small", "seeds": "1,two"}, "not a list of seeds"),
-        ("/walk", {"model": "small", "seeds": [1, 2], "frames": 601}, "at most 600 frames"),
+        ("/walk", {"model": "small", "seeds": [1, 2], "frames": LONG_WALK + 1}, f"at most {LONG_WALK} frames"),
         ("/walk", {"model": "small", "seeds": [1, 2], "format": "avi"}, "format"),
         ("/classes", {"model": "plain"}, "has no classes"),
     ],

@@ -102,6 +102,33 @@ def test_a_job_ends_where_a_newer_one_has_begun_in_its_place() -> None:
     assert list(elsewhere) == [{"A": "x1"}, {"A": "x2"}]
 
 
+def test_what_another_has_filled_since_it_began_is_left_alone() -> None:
+    def wall(a: str) -> Iterator[View]:
+        for step in range(3):
+            yield {"a": f"{a}{step}", "b": step}
+
+    def click() -> Iterator[View]:
+        yield {"b": "clicked"}
+
+    turns = Turns()
+    painting = _wired(wall, "a b", place="wall", spared=("choice", "b"))["fn"]
+    clicking = _wired(click, "b", place="stage choice")["fn"]
+    first, click_early = painting(turns, "x"), list(clicking(turns))
+    assert click_early == [{"B": "clicked"}]
+    assert next(first) == {"A": "x0", "B": 0}  # it had not begun when the click came
+    assert list(clicking(turns)) == [{"B": "clicked"}]
+    assert list(first) == [{"A": "x1"}, {"A": "x2"}]
+    assert next(painting(turns, "y")) == {"A": "y0", "B": 0}
+
+
+def test_a_job_that_fills_two_places_holds_both() -> None:
+    turns = Turns()
+    holds = turns.take("stage", "choice")
+    assert holds()
+    turns.take("stage")
+    assert not holds()
+
+
 def test_every_session_has_turns_of_its_own() -> None:
     first = Turns()
     holds = first.take("wall")
