@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwr
 from served import Served, serving, shelf
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-PATIENCE = 60_000  # milliseconds
+PATIENCE = 120_000  # milliseconds
 expect.set_options(timeout=PATIENCE / 2)
 
 
