@@ -34,7 +34,11 @@ def write(records: list[Record], setting: Setting, docs: Path, planned: int) -> 
     parts = [_head(records, setting, planned, arms), _kept(docs / "ADAPTATION.md")]
     for count in shots:
         own = [record for record in records if record["shots"] == count]
-        parts += [f"## {count} pictures", _table(own, arms, metric), _steps_table(own, arms, metric, setting.at)]
+        parts += [
+            f"## {count} pictures",
+            _table(own, arms, metric, setting.at),
+            _steps_table(own, arms, metric, setting.at),
+        ]
     for over, grid in (("steps", setting.at), ("seconds", None)):
         if _plot(records, arms, shots, metric, grid, docs / f"adaptation-{over}.png"):
             parts.append(f"![{metric} over that of the base as it is, over {over}](adaptation-{over}.png)")
@@ -151,15 +155,29 @@ def _mean(values: Values) -> float:
     return float(np.mean(list(_by_artist(values).values()))) if values else math.nan
 
 
-def _table(records: list[Record], arms: list[str], metric: str) -> str:
+def best_step(records: list[Record], metric: str, steps: tuple[int, ...]) -> int | None:
+    """The step with the lowest mean, by those of an arm's runs that were judged at the most of these steps."""
+    judged = [{step for step in steps if at_step(record, step) is not None} for record in records]
+    most = max(map(len, judged), default=0)
+    fullest = [record for record, at in zip(records, judged, strict=True) if len(at) == most]
+    common = set[int](steps).intersection(*(at for at in judged if len(at) == most)) if fullest else set[int]()
+    means = {step: _mean(values_of([(one, at_step(one, step)) for one in fullest], metric)) for step in sorted(common)}
+    return min(means, key=means.__getitem__, default=None)
+
+
+def _table(records: list[Record], arms: list[str], metric: str, steps_judged: tuple[int, ...]) -> str:
     """Every arm at the end of its time."""
     ends = {
         arm: [(record, point) for record in _of(records, arm) if (point := at_end(record)) is not None] for arm in arms
     }
     value = {arm: {m: values_of(found, m) for m in (metric, *MEASURES)} for arm, found in ends.items()}
-    head = f"| arm | steps | {metric} | over none | over finetune | diversity over finetune "
+    tuned = _of(records, "finetune")
+    best = best_step(tuned, metric, steps_judged)
+    at_best = {} if best is None else values_of([(record, at_step(record, best)) for record in tuned], metric)
+    head = f"| arm | steps | {metric} | over none | over finetune | over finetune at its best"
+    head += f"{'' if best is None else f', {best} steps'} | diversity over finetune "
     head += "| precision | recall | novelty | copies | stopped |"
-    lines = [head, "|" + " --- |" * 11]
+    lines = [head, "|" + " --- |" * 12]
     for arm in arms:
         own = value[arm]
         if not own[metric]:
@@ -172,7 +190,8 @@ def _table(records: list[Record], arms: list[str], metric: str) -> str:
         diversity = _ratio(own["diversity"], value["finetune"]["diversity"]) if "finetune" in value else ""
         lines.append(
             f"| {arm} | {steps[len(steps) // 2]} | {_mean(own[metric]):.4f} | {against[0]} | {against[1]} "
-            f"| {diversity} | {_mean(own['precision']):.2f} | {_mean(own['recall']):.2f} | {_mean(own['novelty']):.2f} "
+            f"| {_ratio(own[metric], at_best)} | {diversity} "
+            f"| {_mean(own['precision']):.2f} | {_mean(own['recall']):.2f} | {_mean(own['novelty']):.2f} "
             f"| {100 * _mean(own['copies']):.1f} % | {100 * float(np.mean(stopped)):.0f} % |"
         )
     artists = len({record["artist"] for record in records})

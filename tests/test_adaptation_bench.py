@@ -12,7 +12,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.adaptation import append, fullest, records
-from bench.adaptation_report import NOTES, _kept, at_end, at_second, at_step, ratio, values_of
+from bench.adaptation_report import NOTES, _kept, at_end, at_second, at_step, best_step, ratio, values_of
 from bench.adaptation_run import ARMS, Judge, Setting, Stopwatch, covers, moments, student_of
 
 SETTING = Setting((), "vgg16", "out", {"": "base.safetensors"}, budget=10.0, step_seconds={"": 0.5})
@@ -56,6 +56,14 @@ def test_ratio_is_of_means_over_the_artists_that_both_have() -> None:
     assert alone[0] == 0.25
     assert math.isnan(alone[1])
     assert ratio(values(a=1.0), values(b=1.0)) is None
+
+
+# by all runs together step 10 would have the lowest mean, 3; the two that were judged at all three steps say 5
+def test_the_best_step_is_told_by_the_runs_that_were_judged_most_often() -> None:
+    often = [record("a", (0, 9.0), (5, 4.0), (10, 5.0)), record("b", (0, 9.0), (5, 6.0), (10, 7.0))]
+    seldom = [broken(record(name, (10, 0.0), draw=1)) for name in "ab"]
+    assert best_step([*often, *seldom], "kid-vgg16", (0, 2, 5, 10)) == 5
+    assert best_step([], "kid-vgg16", (0, 2, 5, 10)) is None
 
 
 # of artist a both have the draws 0 and 1, of b the draw 0: a is (1+3)/2 = 2 over 1, b 4 over 2, so (2+4)/(1+2)
