@@ -40,7 +40,7 @@ def write(records: list[Record], setting: Setting, docs: Path, planned: int) -> 
             _steps_table(own, arms, metric, setting.at),
         ]
     for over, grid in (("steps", setting.at), ("seconds", None)):
-        if _plot(records, arms, shots, metric, grid, docs / f"adaptation-{over}.png"):
+        if _plot(records, arms, shots, metric, setting.at, grid, docs / f"adaptation-{over}.png"):
             parts.append(f"![{metric} over that of the base as it is, over {over}](adaptation-{over}.png)")
     parts.append(_pictures(records, arms, setting, docs))
     (docs / "ADAPTATION.md").write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
@@ -66,7 +66,8 @@ def _head(records: list[Record], setting: Setting, planned: int, arms: list[str]
         f"The end is after {end}; seconds are {clock}. {machine()}.",
         "Ratios are of means over the artists, in brackets 95 % of a paired bootstrap over them "
         f"({RESAMPLES} resamples); an artist counts once, by the mean of all draws and seeds. kid is the unbiased "
-        "kernel distance, lower is better. Copies: samples nearer to a picture of the support than that is to any "
+        "kernel distance, lower is better. A ratio is of the runs that both have; a curve is of those that were judged "
+        "most often. Copies: samples nearer to a picture of the support than that is to any "
         "other work of the artist; novelty: the median of that ratio.",
         "| arm | what it is | learning rate | base |\n| --- | --- | ---: | --- |",
     ]
@@ -155,13 +156,19 @@ def _mean(values: Values) -> float:
     return float(np.mean(list(_by_artist(values).values()))) if values else math.nan
 
 
-def best_step(records: list[Record], metric: str, steps: tuple[int, ...]) -> int | None:
-    """The step with the lowest mean, by those of an arm's runs that were judged at the most of these steps."""
+def most_judged(records: list[Record], steps: tuple[int, ...]) -> tuple[list[Record], list[int]]:
+    """Of an arm's runs those that were judged at the most of these steps, and at which all of them were."""
     judged = [{step for step in steps if at_step(record, step) is not None} for record in records]
     most = max(map(len, judged), default=0)
-    fullest = [record for record, at in zip(records, judged, strict=True) if len(at) == most]
-    common = set[int](steps).intersection(*(at for at in judged if len(at) == most)) if fullest else set[int]()
-    means = {step: _mean(values_of([(one, at_step(one, step)) for one in fullest], metric)) for step in sorted(common)}
+    found = [record for record, at in zip(records, judged, strict=True) if len(at) == most]
+    common = set[int](steps).intersection(*(at for at in judged if len(at) == most))
+    return found, sorted(common) if found else []
+
+
+def best_step(records: list[Record], metric: str, steps: tuple[int, ...]) -> int | None:
+    """The step with the lowest mean, by those of an arm's runs that were judged at the most of these steps."""
+    found, common = most_judged(records, steps)
+    means = {step: _mean(values_of([(record, at_step(record, step)) for record in found], metric)) for step in common}
     return min(means, key=means.__getitem__, default=None)
 
 
@@ -224,9 +231,18 @@ def _steps_table(records: list[Record], arms: list[str], metric: str, steps: tup
 
 
 def _plot(
-    records: list[Record], arms: list[str], shots: list[int], metric: str, steps: tuple[int, ...] | None, path: Path
+    records: list[Record],
+    arms: list[str],
+    shots: list[int],
+    metric: str,
+    steps_judged: tuple[int, ...],
+    steps: tuple[int, ...] | None,
+    path: Path,
 ) -> bool:
-    """Curves with their 95 % bands, a panel for each size of the support; over the steps, or for None over seconds."""
+    """Curves with their 95 % bands, a panel for each size of the support; over the steps, or for None over seconds.
+
+    A curve is of the runs that were judged most often, so that all of its points are of the same ones.
+    """
     if "none" not in arms:
         return False
     import matplotlib as mpl
@@ -240,23 +256,26 @@ def _plot(
         own = [record for record in records if record["shots"] == count]
         last = max(point["seconds"] for record in own for point in record["points"])
         grid = [last * k / SECONDS for k in range(1, SECONDS + 1)] if steps is None else list(steps)
-        for arm in arms:
-            xs, rows = [], []
+        for number, arm in enumerate(arms):
+            ours, xs, rows = most_judged(_of(own, arm), steps_judged)[0], [], []
             for x in grid:
-                found = [ratio(*(values_of(_points(_of(own, name), x, over), metric) for name in (arm, "none")))]
+                found = [ratio(*(values_of(_points(each, x, over), metric) for each in (ours, _of(own, "none"))))]
                 if found[0] is not None:
                     xs.append(x)
                     rows.append(found[0])
             if rows:
-                (line,) = panel.plot(xs, [row[0] for row in rows], label=arm, marker="." if over == "steps" else None)
-                panel.fill_between(xs, [r[1] for r in rows], [r[2] for r in rows], alpha=0.12, color=line.get_color())
+                colour, marker = f"C{number}", "." if over == "steps" else None
+                panel.plot(xs, [row[0] for row in rows], label=arm, marker=marker, color=colour)
+                panel.fill_between(xs, [r[1] for r in rows], [r[2] for r in rows], alpha=0.12, color=colour)
         panel.set_title(f"{count} pictures")
         panel.set_xlabel(over)
         if over == "steps":
             panel.set_xscale("symlog", linthresh=2)
     panels[0][0].set_ylabel(f"{metric}, base as it is = 1")
-    panels[0][-1].legend(fontsize=8)
-    figure.tight_layout()
+    named = {name: line for panel in panels[0] for line, name in zip(*panel.get_legend_handles_labels(), strict=True)}
+    shown = [arm for arm in arms if arm in named]
+    figure.legend([named[arm] for arm in shown], shown, fontsize=8, ncol=len(shown), loc="lower center", frameon=False)
+    figure.tight_layout(rect=(0, 0.06, 1, 1))
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
     return True
