@@ -226,6 +226,7 @@ def test_a_download_carries_its_recipe_and_dropping_it_restores_everything(page:
 
     page.reload()
     expect(page.locator(".wall .picture img")).to_have_count(16)
+    page.wait_for_timeout(1000)  # nobody drops a file into a page within milliseconds of its opening
     _drop(page, saved)
     expect(page.locator(".wall .below span")).to_have_text([str(seed) for seed in range(40, 46)])
     expect(_seed(page)).to_have_value("40")

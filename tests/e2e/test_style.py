@@ -195,6 +195,7 @@ def test_a_saved_picture_brings_settings_and_pictures_back(desk: Page, tmp_path:
     saved = _download(desk, tmp_path / "made.png")
     desk.reload()
     expect(desk.locator(".wall .picture img")).to_have_count(16)
+    desk.wait_for_timeout(1000)  # nobody drops a file into a page within milliseconds of its opening
     _upload(desk, "Drop or open a PNG", saved)
     expect(desk.locator(".photo img")).to_be_visible()
     _captioned(desk, "Restored")
