@@ -39,8 +39,8 @@ def write(records: list[Record], setting: Setting, docs: Path, planned: int) -> 
             _table(own, arms, metric, setting.at),
             _steps_table(own, arms, metric, setting.at),
         ]
-    for over, grid in (("steps", setting.at), ("seconds", None)):
-        if _plot(records, arms, shots, metric, setting.at, grid, docs / f"adaptation-{over}.png"):
+    for over in ("steps", "seconds"):
+        if _plot(records, arms, shots, metric, setting.at, over, docs / f"adaptation-{over}.png"):
             parts.append(f"![{metric} over that of the base as it is, over {over}](adaptation-{over}.png)")
     parts.append(_pictures(records, arms, setting, docs))
     (docs / "ADAPTATION.md").write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
@@ -172,14 +172,14 @@ def best_step(records: list[Record], metric: str, steps: tuple[int, ...]) -> int
     return min(means, key=means.__getitem__, default=None)
 
 
-def _table(records: list[Record], arms: list[str], metric: str, steps_judged: tuple[int, ...]) -> str:
-    """Every arm at the end of its time."""
+def _table(records: list[Record], arms: list[str], metric: str, at: tuple[int, ...]) -> str:
+    """Every arm at the end of its time. at: the steps among which fine-tuning's best is looked for."""
     ends = {
         arm: [(record, point) for record in _of(records, arm) if (point := at_end(record)) is not None] for arm in arms
     }
     value = {arm: {m: values_of(found, m) for m in (metric, *MEASURES)} for arm, found in ends.items()}
     tuned = _of(records, "finetune")
-    best = best_step(tuned, metric, steps_judged)
+    best = best_step(tuned, metric, at)
     at_best = {} if best is None else values_of([(record, at_step(record, best)) for record in tuned], metric)
     head = f"| arm | steps | {metric} | over none | over finetune | over finetune at its best"
     head += f"{'' if best is None else f', {best} steps'} | diversity over finetune "
@@ -235,11 +235,11 @@ def _plot(
     arms: list[str],
     shots: list[int],
     metric: str,
-    steps_judged: tuple[int, ...],
-    steps: tuple[int, ...] | None,
+    steps: tuple[int, ...],
+    over: str,
     path: Path,
 ) -> bool:
-    """Curves with their 95 % bands, a panel for each size of the support; over the steps, or for None over seconds.
+    """Curves with their 95 % bands, a panel for each size of the support. over: "steps" or "seconds".
 
     A curve is of the runs that were judged most often, so that all of its points are of the same ones.
     """
@@ -250,14 +250,13 @@ def _plot(
     mpl.use("Agg")
     from matplotlib import pyplot as plt
 
-    over = "seconds" if steps is None else "steps"
     figure, panels = plt.subplots(1, len(shots), figsize=(4.6 * len(shots), 3.8), sharey=True, squeeze=False)
     for panel, count in zip(panels[0], shots, strict=True):
         own = [record for record in records if record["shots"] == count]
         last = max(point["seconds"] for record in own for point in record["points"])
-        grid = [last * k / SECONDS for k in range(1, SECONDS + 1)] if steps is None else list(steps)
+        grid = [last * k / SECONDS for k in range(1, SECONDS + 1)] if over == "seconds" else list(steps)
         for number, arm in enumerate(arms):
-            ours, xs, rows = most_judged(_of(own, arm), steps_judged)[0], [], []
+            ours, xs, rows = most_judged(_of(own, arm), steps)[0], [], []
             for x in grid:
                 found = [ratio(*(values_of(_points(each, x, over), metric) for each in (ours, _of(own, "none"))))]
                 if found[0] is not None:
