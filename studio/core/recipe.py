@@ -16,6 +16,7 @@ from studio.core.strict_json import JSONRefused, parse_object
 KEY = "atelier"
 MAX_RECIPE = 256 << 10  # bytes; a picture of one's own takes some 50 kB of them
 MAX_DEPTH = 32
+END = b"IEND"  # the last chunk of every whole PNG
 
 
 def encode_png(image: Image.Image, recipe: Mapping[str, Any] | None = None) -> bytes:
@@ -47,13 +48,16 @@ def read_recipe(source: Source) -> dict[str, Any] | None:
     """The recipe in a PNG, None where there is none.
 
     What comes back is well-formed JSON from a stranger: its meaning is for the caller to validate. Raises ImageError
-    for what is not a PNG that we can read, and for a recipe that is damaged or larger than MAX_RECIPE.
+    for what is not a PNG that we can read or has been cut off, and for a recipe that is damaged or larger than
+    MAX_RECIPE.
     """
     name, data = read_source(source)
     if not data.startswith(PNG):
         raise ImageError(f"{name} is not a PNG; only the PNG files that the studio saves hold a recipe.")
     text = open_header(name, data).info.get(KEY)
     if not isinstance(text, str):
+        if END not in data:
+            raise ImageError(f"{name} ends in the middle, and no recipe is left in it; take a whole copy of it.")
         return None
     try:
         return parse_object(text, max_bytes=MAX_RECIPE, max_depth=MAX_DEPTH)

@@ -107,16 +107,15 @@ class ExploreJobs:
                 view |= {"seed": str(seed), **self.show(first, recent)}
             yield view
 
-    def hang(self, request: SampleRequest, current: Picture | None = None) -> Iterator[tuple[View, Cards]]:
-        """Paint a wall and show it as it fills; the current picture, by default the first, is marked."""
+    def hang(self, request: SampleRequest) -> Iterator[tuple[View, Cards]]:
+        """Paint a wall and show it as it fills."""
         cards: Cards = ()
         total = len(request.all_pictures())
         for progress in self.engine.sample(request):
             cards += tuple(Card.of(sample) for sample in progress.preview[len(cards) :])
-            marked = current or cards[0].picture
             view: View = {
                 "wall": tuple(card.picture for card in cards),
-                "wall_view": pictures.wall(cards, total, marked),
+                "wall_view": pictures.wall(cards, total),
                 "status": status("Painting" if len(cards) < total else f"{total} pictures", progress),
             }
             yield view, cards
@@ -129,7 +128,7 @@ class ExploreJobs:
             "current": card.picture,
             "stage": pictures.stage(card),
             "recent": kept,
-            "recent_view": pictures.row(kept, "recent", card.picture),
+            "recent_view": pictures.row(kept, "recent"),
         }
         if isinstance(card.picture, Variation):
             view["radius"] = card.picture.radius
@@ -183,7 +182,7 @@ class ExploreJobs:
             adaptation=adaptation,
             pictures=tuple(tuned(picture, radius, ()) for picture in wall),
         )
-        for view, _ in self.hang(request, now):
+        for view, _ in self.hang(request):
             yield view
         if strip:
             yield strip_view(self._cards(model, [card.picture for card in strip], truncation, adaptation))
@@ -217,7 +216,7 @@ class ExploreJobs:
         wanted = SampleRequest(model=model, count=count).count
         neighbours = tuple(Variation(of=base, radius=radius, seed=first + index) for index in range(wanted))
         request = SampleRequest(model=model, truncation=truncation, adaptation=adaptation, pictures=neighbours)
-        for view, _ in self.hang(request, base):
+        for view, _ in self.hang(request):
             yield view
 
     def choose_second(

@@ -168,7 +168,7 @@ class FindJobs:
         }
         near = (Variation(of=picture, radius=0.3, seed=seed) for seed in range(1, NEIGHBOURS + 1))
         request = SampleRequest(model=target, truncation=truncation, pictures=(picture, *near))
-        for view, _ in exploring.hang(request, picture):
+        for view, _ in exploring.hang(request):
             yield view
 
     def stopped(self) -> Iterator[View]:

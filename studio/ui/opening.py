@@ -132,7 +132,7 @@ class OpeningJobs:
             "side": large.offered(request.size, self.engine.settings),
             **_class_choice(self.engine.info(request.model), request.classes),
         }
-        for view, _ in self.explore.hang(request.model_copy(update={"size": None}), card.picture):
+        for view, _ in self.explore.hang(request.model_copy(update={"size": None})):
             yield {**view, "status": head["status"]}
 
     def _to_classes(self, request: ClassesRequest, picture: Picture | None, head: View) -> Iterator[View]:

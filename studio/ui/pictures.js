@@ -1,10 +1,14 @@
 // Clicks on pictures and their small buttons, named by data-act and data-key, and the arrow keys among them.
 // Acts: "pick" "gather" "second" "hold" "earlier" "later" "discard" "choose" "card" "pause" "resume" "keep" "forget"
+const press = (pictures, key) => pictures.forEach((one) => one.setAttribute("aria-pressed", String(one.dataset.key === key)));
+let asked = "";
+let staged = "";
 element.addEventListener("click", (event) => {
   const button = event.target.closest("[data-act]");
   if (!button) return;
   if (button.dataset.act === "pick") {
-    element.querySelectorAll(".picture").forEach((one) => one.setAttribute("aria-pressed", String(one === button)));
+    asked = button.dataset.key;
+    press(element.querySelectorAll(".picture"), asked);
   }
   trigger(button.dataset.act, { key: button.dataset.key });
 });
@@ -19,3 +23,13 @@ element.addEventListener("keydown", (event) => {
   event.preventDefault();
   all[here + step].focus();
 });
+// Where pictures follow the stage, the one is marked that was clicked until the stage answers, then the one it names.
+const follow = () => {
+  const followers = element.querySelectorAll("[data-follows='stage'] .picture");
+  const named = element.closest(".desk")?.querySelector("figure.stage")?.dataset.key;
+  if (!followers.length || !named) return;
+  if (named !== staged) [staged, asked] = [named, ""];
+  press(followers, asked || staged);
+};
+const desk = element.closest(".desk");
+if (desk) new MutationObserver(follow).observe(desk, { childList: true, subtree: true });

@@ -17,6 +17,7 @@ from studio.engine import ClassGrid, Mix, Moved, Own, Picture, Sample, Variation
 
 QUALITY = 92
 MAX_CAPTION = 26  # characters
+FOLLOWS = 'data-follows="stage"'  # where the page marks the picture that the stage names; see pictures.js
 
 
 def data_uri(image: Image.Image) -> str:
@@ -97,29 +98,31 @@ def _button(act: str, name: str, sign: str, label: str) -> str:
     )
 
 
-def _pick(card: Card, pressed: bool) -> str:
+def _pick(card: Card) -> str:
     label = escape(f"Look at {description(card.picture)}")
     return (
         f'<button type="button" class="picture" data-act="pick" data-key="{key(card.picture)}" title="{label}" '
-        f'aria-pressed="{"true" if pressed else "false"}">{_image(card.picture, card.source)}</button>'
+        f'aria-pressed="false">{_image(card.picture, card.source)}</button>'
     )
 
 
-def _on_wall(card: Card, pressed: bool) -> str:
+def _on_wall(card: Card) -> str:
     name, text = key(card.picture), caption(card.picture)
     return (
-        f'<div class="card">{_pick(card, pressed)}<div class="below"><span>{escape(text)}</span>'
+        f'<div class="card">{_pick(card)}<div class="below"><span>{escape(text)}</span>'
         f"{_button('second', name, '◐', f'Mix with {text}')}{_button('gather', name, '+', f'Add {text} to the walk')}"
         "</div></div>"
     )
 
 
-def wall(cards: Sequence[Card], total: int, current: Picture | None) -> str:
-    """The grid of pictures; places not yet painted are kept free."""
+def wall(cards: Sequence[Card], total: int) -> str:
+    """The grid of pictures; places not yet painted are kept free. The page marks the one that the stage names."""
     columns = _columns(max(total, 1))
-    hung = "".join(_on_wall(card, card.picture == current) for card in cards)
+    hung = "".join(map(_on_wall, cards))
     free = '<div class="card"><div class="free"></div><div class="below"></div></div>' * (total - len(cards))
-    return f'<div class="wall" style="--columns:{columns}" role="group" aria-label="Pictures">{hung}{free}</div>'
+    return (
+        f'<div class="wall" {FOLLOWS} style="--columns:{columns}" role="group" aria-label="Pictures">{hung}{free}</div>'
+    )
 
 
 def _columns(total: int) -> int:
@@ -130,20 +133,18 @@ def stage(card: Card, note: str = "") -> str:
     """The current picture, large. note: what stands beside its seed."""
     named = blend(card.picture)
     return (
-        f'<figure class="stage">{_image(card.picture, card.source)}<figcaption>'
+        f'<figure class="stage" data-key="{key(card.picture)}">{_image(card.picture, card.source)}<figcaption>'
         f"<b>{escape(caption(card.picture))}</b><span>{escape(' · '.join(filter(None, (named, note))))}</span>"
         "</figcaption></figure>"
     )
 
 
-def row(cards: Iterable[Card], kind: str, current: Picture | None = None) -> str:
+def row(cards: Iterable[Card], kind: str) -> str:
     """Small pictures in a line. kind: "recent" to go back to, or "strip", which can be reordered."""
+    strip = kind == "strip"
     return (
-        f'<div class="line {kind}" role="group" aria-label="{kind}">'
-        + "".join(
-            f'<div class="card">{_pick(card, card.picture == current)}{_order(card) if kind == "strip" else ""}</div>'
-            for card in cards
-        )
+        f'<div class="line {kind}"{"" if strip else f" {FOLLOWS}"} role="group" aria-label="{kind}">'
+        + "".join(f'<div class="card">{_pick(card)}{_order(card) if strip else ""}</div>' for card in cards)
         + "</div>"
     )
 
@@ -172,12 +173,12 @@ def class_grid(rows: Sequence[str], seeds: Sequence[int], cards: Sequence[Card])
     head = "".join(f'<th scope="col">{seed}</th>' for seed in seeds)
     body = ""
     for index, name in enumerate(rows):
-        cells = [_pick(card, False) for card in cards[index * len(seeds) : (index + 1) * len(seeds)]]
+        cells = [_pick(card) for card in cards[index * len(seeds) : (index + 1) * len(seeds)]]
         cells += ['<div class="free"></div>'] * (len(seeds) - len(cells))
         body += f'<tr><th scope="row">{escape(name)}</th>{"".join(f"<td>{cell}</td>" for cell in cells)}</tr>'
     sides = f"--rows:{max(len(rows), 1)};--columns:{max(len(seeds), 1)}"
     table = f"<table><thead><tr><td></td>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="classes" style="{sides}">{table}</div>'
+    return f'<div class="classes" {FOLLOWS} style="{sides}">{table}</div>'
 
 
 def grid_cards(grid: ClassGrid) -> list[Card]:

@@ -56,6 +56,15 @@ def test_a_picture_without_recipe_has_none(tmp_path: Path) -> None:
     assert b"tEXt" not in (tmp_path / "out.png").read_bytes()
 
 
+def test_a_png_that_was_cut_off_is_not_said_to_have_been_saved_without_a_recipe() -> None:
+    whole = encode_png(Image.effect_noise((64, 64), 60), RECIPE)
+    after_recipe = whole.index(recipes.KEY.encode()) + 600
+    assert read_recipe(io.BytesIO(whole[:after_recipe])) == RECIPE
+    before_recipe = encode_png(Image.effect_noise((64, 64), 60))[:600]
+    with pytest.raises(ImageError, match="ends in the middle"):
+        read_recipe(io.BytesIO(before_recipe))
+
+
 def test_no_other_metadata_is_written() -> None:
     image = PICTURE.copy()
     exif = Image.Exif()

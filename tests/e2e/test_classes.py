@@ -57,6 +57,10 @@ def test_a_click_in_the_grid_sets_seed_and_class(classes: Page) -> None:
     expect(classes.get_by_label("Seed", exact=True).locator("visible=true")).to_have_value("7")
     expect(classes.get_by_label("Share of seascape")).to_have_value("1")
     expect(classes.get_by_label("Share of landscape")).to_have_value("0")
+    marked = classes.locator(".classes .picture[aria-pressed='true'] img")
+    expect(marked).to_have_attribute("src", source)
+    _share(classes, "portrait", 0.5)
+    expect(marked).to_have_count(0)  # a mixture is no cell of the grid
 
 
 def test_a_mixture_can_be_explored(classes: Page) -> None:

@@ -95,6 +95,29 @@ def test_a_click_makes_a_picture_the_current_one(page: Page) -> None:
     expect(page.locator(".recent .picture")).to_have_count(2)
 
 
+def _pressed(page: Page, place: str) -> list[str]:
+    """The titles of the marked pictures of a place."""
+    return page.locator(f"{place} .picture[aria-pressed='true']").evaluate_all("all => all.map((one) => one.title)")
+
+
+def test_the_picture_on_the_stage_is_the_one_that_is_marked(page: Page) -> None:
+    first, clicked = (page.locator(".wall .picture").nth(index) for index in (0, 4))
+    expect(first).to_have_attribute("aria-pressed", "true")
+    others = page.locator(".wall .picture img").nth(9)
+    before = str(others.get_attribute("src"))
+    _move(page, "Truncation", 0.2)
+    clicked.click()  # while the wall is on its way
+    expect(page.locator(".stage figcaption b:visible")).to_have_text("13")
+    expect(others).not_to_have_attribute("src", before)
+    expect(clicked).to_have_attribute("aria-pressed", "true")
+    title = str(clicked.get_attribute("title"))
+    assert (_pressed(page, ".wall"), _pressed(page, ".recent")) == ([title], [title])
+    page.locator(".recent .picture").nth(1).click()
+    expect(page.locator(".stage figcaption b:visible")).to_have_text("9")
+    expect(first).to_have_attribute("aria-pressed", "true")
+    assert _pressed(page, ".wall") == [first.get_attribute("title")]
+
+
 def test_paint_rolls_a_seed_unless_it_is_locked(page: Page) -> None:
     _button(page, "Paint").click()
     expect(_seed(page)).not_to_have_value("9")

@@ -56,7 +56,7 @@ def test_a_preview_is_the_image() -> None:
     "html",
     [
         pictures.stage(Card(WICKED, "data:,")),
-        pictures.wall([Card(WICKED, "data:,")], 1, None),
+        pictures.wall([Card(WICKED, "data:,")], 1),
         pictures.row([Card(WICKED, "data:,")], "strip"),
         pictures.second(Card(WICKED, "data:,")),
         pictures.class_grid(['<img src=x onerror="alert(1)">'], [1], [Card(WICKED, "data:,")]),
@@ -68,13 +68,17 @@ def test_names_from_a_file_never_become_markup(html: str) -> None:
     assert 'alert(1)"' not in html
 
 
-def test_the_current_picture_is_marked_on_the_wall() -> None:
-    html = pictures.wall([Card(SEVEN, "data:,a"), Card(NEAR, "data:,b")], 4, NEAR)
-    first, second = html.split('class="card"')[1:3]
-    assert 'aria-pressed="false"' in first
-    assert 'aria-pressed="true"' in second
-    assert html.count('class="free"') == 2
-    assert "--columns:2" in html
+def test_the_wall_and_the_recent_follow_the_picture_that_the_stage_names() -> None:
+    cards = [Card(SEVEN, "data:,a"), Card(NEAR, "data:,b")]
+    wall = pictures.wall(cards, 4)
+    assert wall.count('class="free"') == 2
+    assert "--columns:2" in wall
+    for html in (wall, pictures.row(cards, "recent")):
+        assert pictures.FOLLOWS in html
+        assert html.count('aria-pressed="false"') == 2
+        assert f'data-key="{pictures.key(NEAR)}"' in html
+    assert f'data-key="{pictures.key(NEAR)}"' in pictures.stage(cards[1])
+    assert pictures.FOLLOWS not in pictures.row(cards, "strip")
 
 
 def test_a_half_painted_grid_keeps_its_places_free() -> None:
