@@ -4,8 +4,9 @@
     python -m bench.adaptation … --base finetune=joint.safetensors --base freezeD=joint.safetensors
     python -m bench.adaptation … --report
 
-Each run is one line in OUT/runs.jsonl; a bench that was stopped goes on with those that are missing, and runs may be
-broken off earlier (--steps) or judged less often (--at) than others: the page takes of each what is there. A base is
+Each run is one line in OUT/runs.jsonl; a bench that was stopped goes on with those that are missing, also on another
+machine, for --report keeps the records in DOCS/adaptation/runs.jsonl.gz. Runs may be broken off earlier (--steps) or
+judged less often (--at) than others: the page takes of each what is there. A base is
 two files, NAME.safetensors and NAME-learner.safetensors. `--base FILE` is for every arm that has no `--base ARM=FILE`.
 Seconds are what an idle machine of --cores would need: process time over the cores, or --step-seconds a step; wall
 clock and process time are kept beside. --report writes docs/ADAPTATION.md of the plan's runs that are there.
@@ -16,12 +17,13 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from bench.adaptation_records import append, fullest, keep, records
 from bench.adaptation_run import ARMS, LEAST_QUERIES, STEPS, Case, Setting, Workplace, artists, covers, identity, run
 from studio.core.dataset import read_dataset
 
@@ -34,7 +36,9 @@ def main() -> None:
     setting = settings(given)
     plan = list(cases(given))
     log = Path(given.out) / "runs.jsonl"
-    done = fullest(record for record in records(log) if of_plan(record, setting))
+    kept = Path(given.docs) / "adaptation" / "runs.jsonl.gz"
+    known = [*records(kept), *records(log)]
+    done = fullest(record for record in known if of_plan(record, setting))
     if not given.report:
         missing = [case for case in plan if case not in done or not covers(done[case], setting)]
         print(f"{len(plan)} runs, {len(plan) - len(missing)} of them there already.", flush=True)
@@ -46,6 +50,7 @@ def main() -> None:
         return
     from bench.adaptation_report import write  # draws with matplotlib
 
+    keep(kept, known)
     found = [done[case] for case in plan if case in done]
     print(write(found, setting, Path(given.docs), len(plan)))
 
@@ -72,8 +77,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--precision", default="auto", choices=("auto", "fp32", "bf16"))
-    parser.add_argument("--report", action="store_true", help="write the page of what is there")
-    parser.add_argument("--docs", default="docs", help="folder of the page")
+    parser.add_argument("--report", action="store_true", help="write the page of what is there, and keep its records")
+    parser.add_argument("--docs", default="docs", help="folder of the page and of the records that are kept")
     given = parser.parse_args()
     given.arms = [name for name in given.arms.split(",") if name]
     pairs = (*given.rates, *given.base, *given.step_seconds)
@@ -147,40 +152,6 @@ def _begin(setting: Setting) -> None:
 
 def _run(case: Case) -> dict[str, Any]:
     return run(_place[0], case)
-
-
-def append(path: Path, record: dict[str, Any]) -> None:
-    """One line in one write, on the disk when this returns. Half a line that a killed bench has left is ended first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    line = (json.dumps(record, allow_nan=False) + "\n").encode()
-    torn = path.exists() and path.stat().st_size > 0 and not path.read_bytes().endswith(b"\n")
-    handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(handle, b"\n" + line if torn else line)
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def records(path: Path) -> Iterator[dict[str, Any]]:
-    """The whole lines of a log."""
-    for line in path.read_text(encoding="utf-8").splitlines() if path.exists() else ():
-        try:
-            record = json.loads(line)
-        except ValueError:
-            continue  # torn
-        if isinstance(record, dict):
-            yield record
-
-
-def case_of(record: dict[str, Any]) -> Case:
-    return Case(*(record[name] for name in ("artist", "shots", "draw", "seed", "arm")))
-
-
-def fullest(found: Iterable[dict[str, Any]]) -> dict[Case, dict[str, Any]]:
-    """By case the record that was not broken off, or that was judged most often."""
-    ranked = sorted(found, key=lambda record: (record["end"] is not None, len(record["points"])))
-    return {case_of(record): record for record in ranked}
 
 
 def of_plan(record: dict[str, Any], setting: Setting) -> bool:

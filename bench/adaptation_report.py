@@ -299,10 +299,11 @@ def _pictures(records: list[Record], arms: list[str], setting: Setting, docs: Pa
                 rows.append((f"{arm}, {LOOKED_AT}", folder / f"{shots}-{arm}-{LOOKED_AT}.png"))
             rows.append((f"{arm}, end" if arm != "none" else arm, folder / f"{shots}-{arm}-end.png"))
         there = [(label, path) for label, path in rows if path.exists()]
+        name = f"adaptation/{re.sub(r'[^a-z0-9-]', '', artist)}.webp"
         if there:
-            name = f"adaptation/{re.sub(r'[^a-z0-9-]', '', artist)}.webp"
             (docs / name).parent.mkdir(exist_ok=True)
             _sheet(there).save(docs / name, quality=80)
+        if (docs / name).exists():  # of these runs, or of those of another machine
             parts.append(f"**{artist}**\n\n![{artist}]({name})")
     return "\n\n".join(parts)
 

@@ -11,7 +11,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from bench.adaptation import append, fullest, records
+from bench.adaptation_records import append, fullest, keep, records
 from bench.adaptation_report import NOTES, _kept, at_end, at_second, at_step, best_step, ratio, values_of
 from bench.adaptation_run import ARMS, Judge, Setting, Stopwatch, covers, moments, student_of
 
@@ -45,6 +45,22 @@ def test_lines_are_appended_and_a_torn_one_is_skipped(tmp_path: Path) -> None:
         file.write(b'{"number": 2, "poi')  # the bench was killed here
     append(log, {"number": 3})
     assert [found["number"] for found in records(log)] == [1, 3]
+
+
+def test_records_are_kept_beside_the_page_the_fullest_of_each_case_and_start(tmp_path: Path) -> None:
+    kept = tmp_path / "docs" / "runs.jsonl.gz"
+    assert list(records(kept)) == []
+    whole = {**record("a", (0, 1 / 3), (10, 0.5)), "base": "one"}
+    short, other = broken({**record("a", (0, 9.0)), "base": "one"}), {**record("a", (0, 7.0)), "base": "two"}
+    keep(kept, [whole, short, other])
+    first = kept.read_bytes()
+    found = {run["base"]: run for run in records(kept)}
+    assert sorted(found) == ["one", "two"]
+    assert found["one"]["points"][0]["kid-vgg16"] == 0.333333
+    assert found["one"]["end"] == whole["end"]
+    keep(kept, [*records(kept), short])
+    assert kept.read_bytes() == first
+    assert [path.name for path in kept.parent.iterdir()] == [kept.name]
 
 
 # artists have 1, 3 and 2, 2: (1+3)/(2+2) = 1; resampling one artist alone gives 1/2 to 3/2
