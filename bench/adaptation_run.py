@@ -161,7 +161,7 @@ class Workplace:
         )
         self.half = half
         self.net = feature_net(setting.features, self.device)
-        self.features = Lite0Features().to(self.device, memory_format=torch.channels_last)
+        self.features = _placed(Lite0Features(), self.device)
         self.models: dict[Path, tuple[GanGenerator, Learner]] = {}
         side = self.model(setting.base(""))[0].resolution
         self.data = read_dataset(setting.archives, side, column="artist")

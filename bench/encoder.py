@@ -19,7 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from studio.core import checkpoint
 from studio.core.dataset import read_dataset
 from studio.evaluation.agreement import Maps, agreement, pairs, signature, spearman
-from studio.training.encoder import EncoderTraining, divided
+from studio.training.data import divided
+from studio.training.encoder import EncoderTraining
 from studio.training.teachers import Vgg16Teacher
 
 SIDE, TURNS, CHUNK = 512, 5, 8

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import torch
 
-from studio.cli.parse import names
 from studio.core import checkpoint
+from studio.core.words import names
 from studio.models.base import measure_w_mean
 from studio.models.gan import GanGenerator, without_classes
 from studio.training.init import lineage

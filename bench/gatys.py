@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from bench.pairs import members
 from studio.core.images import to_image, to_tensor
 from studio.core.memory import keep_freed_memory
-from studio.evaluation.networks import build_vgg16
+from studio.evaluation.networks import Vgg16, build_vgg16
 
 STYLE, CONTENT = (1, 6, 11, 18, 25), 20  # layers after which maps are taken: relu1_1, 2_1, 3_1, 4_1, 5_1 and relu4_2
 STYLE_WEIGHT, EVALUATIONS, HISTORY = 1e6, 300, 100
@@ -28,7 +28,7 @@ STYLE_WEIGHT, EVALUATIONS, HISTORY = 1e6, 300, 100
 class Looker:
     """VGG16 up to the last map that is needed."""
 
-    def __init__(self, network: nn.Module, bf16: bool = False) -> None:
+    def __init__(self, network: Vgg16, bf16: bool = False) -> None:
         self.network, self.bf16 = network.eval().requires_grad_(False), bf16
 
     def maps(self, x: Tensor) -> dict[int, Tensor]:

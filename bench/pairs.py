@@ -64,7 +64,7 @@ def paint(
             if path.exists():
                 continue
             styled = {"masterwork": style} if practice is None else {"picture": painting, "practice": practice}
-            request = StylizeRequest(content=photo, styles=[styled], size=size, **changes)
+            request = StylizeRequest.model_validate({"content": photo, "styles": [styled], "size": size, **changes})
             began = time.perf_counter()
             result = result_of(engine.stylize(request, pairs.pictures))
             taken.append(time.perf_counter() - began)

@@ -40,7 +40,7 @@ class Convolutions(TorchDispatchMode):
     """Notes every convolution that runs: the shapes of picture and weights, and its settings."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.calls: list[Call] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

@@ -27,7 +27,8 @@ def stylizer_sheet(engine: Engine) -> Image.Image:
 
     def painted(styles: dict[str, float], **changes: float) -> Image.Image:
         chosen = [{"masterwork": name, "weight": weight} for name, weight in styles.items()]
-        request = StylizeRequest(content=content, styles=chosen, size=PAINTED, fast=True, **changes)
+        settings = {"content": content, "styles": chosen, "size": PAINTED, "fast": True, **changes}
+        request = StylizeRequest.model_validate(settings)
         return result_of(engine.stylize(request, pictures)).image.resize((CELL, CELL), Image.Resampling.LANCZOS)
 
     cells = [painted({name: 1.0}, style_weight=step) for name in NAMES for step in STEPS]

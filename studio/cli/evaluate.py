@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from studio.cli import parse
 from studio.cli.data import FOLDERS, report_skipped
 from studio.cli.door import Json, bar, extra, say
+from studio.core import words
 from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress, result_of
 
@@ -59,7 +59,7 @@ def evaluate(
             "--floor compares the training pictures with the held-out ones; name them by --train-data."
         )
     config = EvaluationConfig(tuple(features or ("vgg16",)), count, truncation, seed)
-    wanted = parse.names(classes) or None
+    wanted = words.names(classes) or None
     library = Library(Settings.from_environment())
     classifier = classifier_named(model, library)
     if classifier is not None:

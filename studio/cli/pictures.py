@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from studio.cli import parse
 from studio.cli.door import Json, bar, say
+from studio.core import words
 from studio.core.progress import result_of
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def sample(
         count=count,
         truncation=truncation,
         adaptation=adaptation,
-        classes=parse.weights(classes),
+        classes=words.weights(classes),
         size=size,
     )
     engine = Engine(alone=True)
@@ -90,12 +90,12 @@ def walk(
 
     request = WalkRequest(
         model=model,
-        seeds=parse.seeds(seeds),
+        seeds=words.seeds(seeds),
         frames=frames,
         fps=fps,
         truncation=truncation,
         adaptation=adaptation,
-        classes=parse.weights(classes),
+        classes=words.weights(classes),
         space=cast("Any", space),  # the request refuses what it does not know
         format=cast("Any", out.suffix.removeprefix(".").lower()),
         size=size,

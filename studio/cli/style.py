@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from studio.cli import parse
 from studio.cli.door import Json, bar, say
+from studio.core import words
 from studio.core.errors import InvalidRequest, StudioError, UnknownName
 from studio.core.files import shown
 
@@ -55,10 +55,10 @@ def stylize(
         "styles": [{**name, "weight": weight} for name, weight in zip(names, shares(weights, len(names)), strict=True)],
         "mask": None if mask is None else pictures.add(mask),
         "start": start if start in ("instant", "content", "noise") else pictures.add(Path(start)),
-        "similarity": parse.weights(",".join(similarity or ["gram"])),
+        "similarity": words.weights(",".join(similarity or ["gram"])),
         "preserve_color": preserve_color,
         "learning_rate": learning_rate,
-        **({"layers": parse.seeds(layers)} if layers else {}),
+        **({"layers": words.seeds(layers)} if layers else {}),
         **{"fast": fast, "size": size, "style_weight": style_weight, "content_weight": content_weight},
         **{"style_scale": style_scale, "encoder": encoder, "steps": steps, "optimizer": optimizer},
         **{"tv": tv, "seed": seed},

@@ -17,6 +17,7 @@ from studio.cli.door import Json, bar, extra, say
 from studio.cli.signals import Signals
 from studio.core.errors import InvalidRequest, OutputError
 from studio.core.progress import Progress
+from studio.core.words import names
 
 if TYPE_CHECKING:
     from studio.core.checkpoint import Checkpoint
@@ -62,7 +63,7 @@ def train(
         **rest,
     )
     guard(options, overwrite)
-    pictures = read(entry, data, styles or [], entry.side(model, trainer), parse.names(classes) or None, options.batch)
+    pictures = read(entry, data, styles or [], entry.side(model, trainer), names(classes) or None, options.batch)
     quiet = as_json or os.environ.get("RANK", "0") != "0"
     report_skipped(pictures)
     with Signals() as signals:

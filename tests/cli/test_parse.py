@@ -33,33 +33,6 @@ def test_duration_refuses_what_is_not_a_positive_length(text: str) -> None:
         parse.duration(text)
 
 
-def test_seeds_are_split_at_commas() -> None:
-    assert parse.seeds("1, 2,3,") == (1, 2, 3)
-
-
-def test_a_word_is_no_seed() -> None:
-    with pytest.raises(InvalidRequest, match=r"'1,two' is not a list of seeds"):
-        parse.seeds("1,two")
-
-
-def test_weights_read_numbers_and_take_a_name_alone_as_one() -> None:
-    assert parse.weights("landscape=0.7, seascape = 0.3,portrait") == {
-        "landscape": 0.7,
-        "seascape": 0.3,
-        "portrait": 1.0,
-    }
-
-
-def test_no_weights_are_no_classes() -> None:
-    assert parse.weights("") == {}
-
-
-@pytest.mark.parametrize("text", ["a=1,a=2", "=1", "a=much", "a=", "a=1=2"])
-def test_weights_refuse_what_names_no_class_or_no_number(text: str) -> None:
-    with pytest.raises(InvalidRequest):
-        parse.weights(text)
-
-
 def test_settings_are_split_at_the_first_equals_sign_and_read_as_json_where_they_can_be() -> None:
     read = parse.settings(["resolution=64", "note = a=b", "rate=2e-4", "ema=true", "activation=relu"])
     assert read == {"resolution": 64, "note": "a=b", "rate": 2e-4, "ema": True, "activation": "relu"}
@@ -74,7 +47,7 @@ def test_settings_refuse_what_is_no_pair_or_twice_the_same(pairs: list[str]) -> 
 @given(st.text(max_size=60))
 def test_whatever_is_typed_is_a_value_or_one_sentence(text: str) -> None:
     refusals = []
-    for read in (parse.duration, parse.seeds, parse.weights, lambda typed: parse.settings([typed])):
+    for read in (parse.duration, lambda typed: parse.settings([typed])):
         try:
             read(text)
         except StudioError as error:
