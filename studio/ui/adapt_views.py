@@ -11,6 +11,7 @@ from studio.core.words import amount
 from studio.engine import Adaptation
 from studio.engine.adapted import Verdict
 from studio.engine.gathered import Taken
+from studio.ui.assets import picture
 from studio.ui.curves import curves
 from studio.ui.pictures import data_uri
 from studio.ui.style_views import reduced, thumb
@@ -27,8 +28,10 @@ STAGE = (
     '<img class="before" alt="The same seed before" draggable="false">'
     '<input type="range" min="0" max="100" value="0" aria-label="Uncover the picture before"></div>'
     "<figcaption><b></b><span></span></figcaption></figure>"
-    '<div class="nothing"><p>Add pictures of yours and press Adapt: the same seeds appear here, before and after.</p>'
-    "</div>"
+    f'<div class="nothing"><img src="{picture("adapt-example.webp")}" alt="Four seeds in four rows: as the studio paints '
+    'them, then in the hands of three painters" draggable="false"><p>In each column one seed: first as the studio paints '
+    "it, then in the hands of Ogata Gekko, Armand Guillaumin and Albert Bierstadt, from ten pictures of each. Add yours and "
+    "press Adapt.</p></div>"
 )
 
 

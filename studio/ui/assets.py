@@ -1,5 +1,6 @@
-"""The page's own style sheet, scripts and sign, which lie beside this file."""
+"""The page's own style sheet, scripts, pictures and sign, which lie beside this file."""
 
+import base64
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
@@ -13,6 +14,11 @@ def script(name: str) -> str:
 def style_sheet(name: str = "studio.css") -> Path:
     """A style sheet's path."""
     return _HERE / name
+
+
+def picture(name: str) -> str:
+    """A picture of the page's own, WebP, in a data: address."""
+    return f"data:image/webp;base64,{base64.b64encode((_HERE / name).read_bytes()).decode()}"
 
 
 def favicon() -> Path:

@@ -54,6 +54,14 @@ def _learned(page: Page) -> Page:
     return page
 
 
+def test_the_tab_opens_with_a_picture_of_what_it_does(page: Page) -> None:
+    page.get_by_role("tab", name="Adapt").click()
+    example = page.locator(".square-box .nothing img")
+    expect(example).to_be_visible()
+    assert example.evaluate("one => [one.naturalWidth, one.naturalHeight]") == [512, 512]
+    assert str(example.get_attribute("alt")).startswith("Four seeds in four rows")
+
+
 def test_every_picture_has_its_verdict_and_can_be_taken_out(desk: Page) -> None:
     expect(desk.locator(".offered .unused")).to_have_count(2)
     expect(desk.locator(".offered")).to_contain_text("broken.png is truncated or damaged")
@@ -70,6 +78,7 @@ def test_every_picture_has_its_verdict_and_can_be_taken_out(desk: Page) -> None:
 
 def test_stop_keeps_what_is_there_and_it_can_be_scrubbed_explored_and_mixed(desk: Page, tmp_path: Path) -> None:
     _learned(desk)
+    expect(desk.locator(".square-box .nothing")).to_be_hidden()
     after = desk.locator(".square-box .after")
     last = after.get_attribute("src")
     slider = desk.get_by_label("range slider for Snapshot")
