@@ -1,7 +1,7 @@
 """The picture that the Adapt tab opens with: the same seeds before, and in three painters' hands, by the proof's runs.
 
-    python -m bench.adaptation … --arms none,meta --shots 10 --draws 1 --seeds 1 --out OUT
-    python -m bench.adaptation_example OUT studio/ui/adapt-example.webp
+python -m bench.adaptation … --arms none,meta --shots 10 --draws 1 --seeds 1 --out OUT
+python -m bench.adaptation_example OUT studio/ui/adapt-example.webp
 """
 
 import argparse

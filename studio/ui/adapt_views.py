@@ -29,9 +29,9 @@ STAGE = (
     '<input type="range" min="0" max="100" value="0" aria-label="Uncover the picture before"></div>'
     "<figcaption><b></b><span></span></figcaption></figure>"
     f'<div class="nothing"><img src="{picture("adapt-example.webp")}" alt="Four seeds in four rows: as the studio '
-    'paints them, then in the hands of three painters" draggable="false"><p>In each column one seed: first as the studio '
-    "paints it, then in the hands of Ogata Gekko, Armand Guillaumin and Albert Bierstadt, from ten pictures of each. Add "
-    "yours and press Adapt.</p></div>"
+    'paints them, then in the hands of three painters" draggable="false"><p>In each column one seed: first as the '
+    "studio paints it, then in the hands of Ogata Gekko, Armand Guillaumin and Albert Bierstadt, from ten pictures of "
+    "each. Add yours and press Adapt.</p></div>"
 )
 
 
