@@ -10,6 +10,7 @@ from typing import Any
 from bench.adaptation_run import Case
 
 DIGITS = 6  # of a number that is kept
+STARTS = ("base", "student", "steps", "features", "samples", "budget")  # in which runs of one case can differ
 
 
 def append(path: Path, record: dict[str, Any]) -> None:
@@ -49,9 +50,6 @@ def keep(path: Path, found: Iterable[dict[str, Any]]) -> None:
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_bytes(gzip.compress("".join(f"{line}\n" for line in lines).encode(), mtime=0))
     beside.replace(path)
-
-
-STARTS = ("base", "student", "steps", "features", "samples", "budget")  # in which runs of one case can differ
 
 
 def _short(value: Any) -> Any:
