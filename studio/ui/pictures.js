@@ -24,12 +24,12 @@ element.addEventListener("keydown", (event) => {
   all[here + step].focus();
 });
 // Where pictures follow the stage, the one is marked that was clicked until the stage answers, then the one it names.
+const desk = element.closest(".desk");
 const follow = () => {
   const followers = element.querySelectorAll("[data-follows='stage'] .picture");
-  const named = element.closest(".desk")?.querySelector("figure.stage")?.dataset.key;
+  const named = desk.querySelector("figure.stage")?.dataset.key;
   if (!followers.length || !named) return;
   if (named !== staged) [staged, asked] = [named, ""];
   press(followers, asked || staged);
 };
-const desk = element.closest(".desk");
 if (desk) new MutationObserver(follow).observe(desk, { childList: true, subtree: true });
