@@ -185,7 +185,7 @@ class Workplace:
     def judge(self, artist: str) -> "Judge":
         """What is known of an artist's pictures."""
         if artist not in self.judges:
-            self.judges = {artist: Judge(self.net, self.autocast, self.data, self.tasks[artist])}
+            self.judges[artist] = Judge(self.net, self.autocast, self.data, self.tasks[artist])
         return self.judges[artist]
 
 

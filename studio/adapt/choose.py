@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from studio.adapt.distance import energy_distance
-from studio.adapt.job import AT_ONCE, Autocast, started
+from studio.adapt.job import Autocast, seen, started
 from studio.adapt.methods import Method
 from studio.adapt.parts import Parts, each
 from studio.adapt.student import Student
@@ -84,10 +84,6 @@ def _distance(student: Student, unit: Learner, judged: Tensor, seed: int) -> Par
     z = torch.randn(SAMPLES, student.generator.latent_dim, generator=torch.Generator().manual_seed(seed + 1))
     real = judged.to(student.device).float().div(127.5).sub(1)
     with torch.no_grad():
-        kept_back, described = unit.encoder.unit(student.discriminator.describe(real)), []
-    samples = yield from student.look(z.to(student.device), AT_ONCE)
-    for part in samples.split(AT_ONCE):
-        yield
-        with torch.no_grad():
-            described.append(unit.encoder.unit(student.discriminator.describe(part)))
-    return float(energy_distance(torch.cat(described), kept_back))
+        kept_back = unit.encoder.unit(student.discriminator.describe(real)).cpu()
+    _, described = yield from seen(student, unit.encoder, z.to(student.device))
+    return float(energy_distance(described, kept_back))

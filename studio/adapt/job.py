@@ -18,7 +18,7 @@ from studio.adapt.watch import Watch, Watched
 from studio.core.errors import InvalidRequest
 from studio.core.progress import Progress
 from studio.models.gan import GanGenerator
-from studio.models.learner import Learner
+from studio.models.learner import Learner, SetEncoder
 
 FEWEST, MOST = 3, 20  # pictures
 SHOWN = 8  # seeds in a preview
@@ -183,25 +183,15 @@ class Observer:
             weights = torch.full((SHOWN, count), 1 / count, device=self.z.device) if base.class_count else None
             before = shown(base(self.z[:SHOWN], weights))
         yield
-        samples, described = yield from self._seen()
+        samples, described = yield from seen(self.student, self.student.encoder, self.z)
         self.watch = Watch(self.student.unit[0].cpu(), described)
         first = Adapted(before, self.student.mean_embedding.cpu().clone())
         return self._with(first, samples, described, {})
 
     def look(self, done: Adapted, losses: Mapping[str, float]) -> Parts[Adapted]:
         """A further snapshot, and whether it is time to stop."""
-        samples, described = yield from self._seen()
+        samples, described = yield from seen(self.student, self.student.encoder, self.z)
         return self._with(done, samples, described, losses)
-
-    def _seen(self) -> Parts[tuple[Tensor, Tensor]]:
-        """The samples (LOOKED_AT,3,R,R) and their features (LOOKED_AT,F)."""
-        student, described = self.student, []
-        samples = yield from student.look(self.z, AT_ONCE)
-        for some in samples.split(AT_ONCE):
-            yield
-            with torch.no_grad():
-                described.append(student.encoder.unit(student.discriminator.describe(some)).cpu())
-        return samples, torch.cat(described)
 
     def _with(self, done: Adapted, samples: Tensor, described: Tensor, losses: Mapping[str, float]) -> Adapted:
         student, watched = self.student, self.watch.look(described)
@@ -223,6 +213,17 @@ class Observer:
         return replace(
             done, snapshots=snapshots, best=best, stopped=stopped, at=(*done.at, student.steps), curves=longer
         )
+
+
+def seen(student: Student, encoder: SetEncoder, z: Tensor) -> Parts[tuple[Tensor, Tensor]]:
+    """What a student paints, (N,3,R,R) float32, and its features in an encoder's units, (N,F) on the CPU. z: (N,Z)."""
+    described = []
+    samples = yield from student.look(z, AT_ONCE)
+    for some in samples.split(AT_ONCE):
+        yield
+        with torch.no_grad():
+            described.append(encoder.unit(student.discriminator.describe(some)).cpu())
+    return samples, torch.cat(described)
 
 
 def shown(samples: Tensor) -> Tensor:
