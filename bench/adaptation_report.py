@@ -210,7 +210,8 @@ MEASURES = ("precision", "recall", "diversity", "novelty", "copies")
 
 
 def _steps_table(records: list[Record], arms: list[str], metric: str, steps: tuple[int, ...]) -> str:
-    """The distance after so many steps, over that of plain fine-tuning, or of the base where that was not run."""
+    """The distance after so many steps, over that of plain fine-tuning, or of the base where that was not run. A cell
+    of fewer artists than others of its row is left empty, for it cannot be read beside them."""
     other = "finetune" if "finetune" in arms else "none"
     if other not in arms:
         return ""
@@ -219,13 +220,18 @@ def _steps_table(records: list[Record], arms: list[str], metric: str, steps: tup
         "|" + " ---: |" * (len(steps) + 1),
     ]
     for arm in arms:
-        cells = []
-        for step in steps:
-            own, theirs = (
+        pairs = [
+            tuple(
                 values_of([(record, at_step(record, step)) for record in _of(records, name)], metric)
                 for name in (arm, other)
             )
-            cells.append(_ratio(own, theirs))
+            for step in steps
+        ]
+        counts = [len({artist for artist, _, _ in own.keys() & theirs.keys()}) for own, theirs in pairs]
+        cells = [
+            _ratio(own, theirs) if count == max(counts) else ""
+            for (own, theirs), count in zip(pairs, counts, strict=True)
+        ]
         lines.append(f"| {arm} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 

@@ -325,6 +325,7 @@ def run(place: Workplace, case: Case) -> dict[str, Any]:
         "support": [place.data.files[int(k)] for k in support],
         "query": len(query),
         "half": place.half,
+        "device": place.device.type,
         "start": watch.start,
         "end": next((index for index, found in enumerate(points) if found["end"]), None),
         "points": points,

@@ -12,7 +12,17 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from bench.adaptation_records import append, fullest, keep, records
-from bench.adaptation_report import NOTES, _kept, at_end, at_second, at_step, best_step, ratio, values_of
+from bench.adaptation_report import (
+    NOTES,
+    _kept,
+    _steps_table,
+    at_end,
+    at_second,
+    at_step,
+    best_step,
+    ratio,
+    values_of,
+)
 from bench.adaptation_run import ARMS, Judge, Setting, Stopwatch, covers, moments, student_of
 
 SETTING = Setting((), "vgg16", "out", {"": "base.safetensors"}, budget=10.0, step_seconds={"": 0.5})
@@ -96,6 +106,21 @@ def test_only_the_runs_that_both_have_are_compared_and_draws_come_before_artists
     found = ratio(ours, theirs)
     assert found is not None
     assert found[0] == 2.0
+
+
+# after ten steps both artists are there, (1+3)/(2+2); after two a alone, of whom nothing is told beside them
+def test_a_step_at_which_fewer_artists_were_judged_is_left_empty() -> None:
+    ours = [
+        record("a", (2, 1.0), (10, 1.0), arm="meta"),
+        broken(record("b", (10, 2.0), arm="meta")),
+        broken(record("b", (10, 4.0), draw=1, arm="meta")),
+    ]
+    theirs = [record(name, (2, 4.0), (10, 2.0), draw=draw) for name in "ab" for draw in (0, 1)]
+    table = _steps_table([*ours, *theirs], ["finetune", "meta"], "kid-vgg16", (0, 2, 10))
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()[2:]]
+    assert rows[0] == ["finetune", "", "1.00 [1.00, 1.00]", "1.00 [1.00, 1.00]"]
+    assert rows[1][:3] == ["meta", "", ""]
+    assert rows[1][3].startswith("1.00 [")
 
 
 def test_a_run_that_was_broken_off_gives_its_points_and_no_end() -> None:
