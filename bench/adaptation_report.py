@@ -157,12 +157,15 @@ def _mean(values: Values) -> float:
 
 
 def most_judged(records: list[Record], steps: tuple[int, ...]) -> tuple[list[Record], list[int]]:
-    """Of an arm's runs those that were judged at the most of these steps, and at which all of them were."""
-    judged = [{step for step in steps if at_step(record, step) is not None} for record in records]
-    most = max(map(len, judged), default=0)
-    found = [record for record, at in zip(records, judged, strict=True) if len(at) == most]
-    common = set[int](steps).intersection(*(at for at in judged if len(at) == most))
-    return found, sorted(common) if found else []
+    """Of an arm's runs those that were judged at the most of these steps, as many steps as there are runs of every
+    artist for; and the steps at which all of them were."""
+    judged = [(record, {step for step in steps if at_step(record, step) is not None}) for record in records]
+    everyone = {record["artist"] for record in records}
+    for most in sorted({len(at) for _, at in judged}, reverse=True):
+        found = [(record, at) for record, at in judged if len(at) >= most]
+        if {record["artist"] for record, _ in found} == everyone:
+            return [record for record, _ in found], sorted(set[int](steps).intersection(*(at for _, at in found)))
+    return [], []
 
 
 def best_step(records: list[Record], metric: str, steps: tuple[int, ...]) -> int | None:

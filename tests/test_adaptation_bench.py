@@ -20,6 +20,7 @@ from bench.adaptation_report import (
     at_second,
     at_step,
     best_step,
+    most_judged,
     ratio,
     values_of,
 )
@@ -90,6 +91,12 @@ def test_the_best_step_is_told_by_the_runs_that_were_judged_most_often() -> None
     seldom = [broken(record(name, (10, 0.0), draw=1)) for name in "ab"]
     assert best_step([*often, *seldom], "kid-vgg16", (0, 2, 5, 10)) == 5
     assert best_step([], "kid-vgg16", (0, 2, 5, 10)) is None
+
+
+def test_a_few_artists_who_were_judged_more_often_do_not_stand_for_all() -> None:
+    often = record("a", (0, 9.0), (5, 4.0), (10, 5.0))
+    seldom = [broken(record("b", (5, 9.0), (10, 7.0))), broken(record("a", (10, 1.0), draw=1))]
+    assert most_judged([often, *seldom], (0, 5, 10)) == ([often, seldom[0]], [5, 10])
 
 
 # of artist a both have the draws 0 and 1, of b the draw 0: a is (1+3)/2 = 2 over 1, b 4 over 2, so (2+4)/(1+2)
