@@ -7,7 +7,8 @@
 Each run is one line in OUT/runs.jsonl; a bench that was stopped goes on with those that are missing, also on another
 machine, for --report keeps the records in DOCS/adaptation/runs.jsonl.gz. Runs may be broken off earlier (--steps) or
 judged less often (--at) than others: the page takes of each what is there. A base is
-two files, NAME.safetensors and NAME-learner.safetensors. `--base FILE` is for every arm that has no `--base ARM=FILE`.
+two files, NAME.safetensors and NAME-learner.safetensors. `--base FILE` is for every arm that has no `--base ARM=FILE`;
+--report also takes `--base ARM=HASH`, the SHA-256 in the records of runs from a base of which the file is gone.
 Seconds are what an idle machine of --cores would need: process time over the cores, or --step-seconds a step; wall
 clock and process time are kept beside. --report writes docs/ADAPTATION.md of the plan's runs that are there.
 """
@@ -24,7 +25,19 @@ from pathlib import Path
 from typing import Any
 
 from bench.adaptation_records import append, fullest, keep, records
-from bench.adaptation_run import ARMS, LEAST_QUERIES, STEPS, Case, Setting, Workplace, artists, covers, identity, run
+from bench.adaptation_run import (
+    ARMS,
+    HASH,
+    LEAST_QUERIES,
+    STEPS,
+    Case,
+    Setting,
+    Workplace,
+    artists,
+    covers,
+    identity,
+    run,
+)
 from studio.core.dataset import read_dataset
 
 DEFAULT_ARMS = "none,scratch,finetune,freezeD,embed,meta"
@@ -87,6 +100,9 @@ def parsed() -> argparse.Namespace:
             parser.error(f"unknown arm {name!r}; known: {', '.join(ARMS)}.")
     if "figr" in given.arms and not any(pair.startswith("figr=") for pair in given.base):
         parser.error("the arm figr starts from a base that was meta-learned by its scheme; give --base figr=FILE.")
+    gone = [pair for pair in given.base if HASH.fullmatch(by_arm(pair)[1])]
+    if gone and not given.report:
+        parser.error(f"a hash is enough to report, and a run needs the file: --base {gone[0]:.60}.")
     return given
 
 

@@ -2,21 +2,20 @@
 
 import math
 import re
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
-from bench.adaptation_run import ARMS, LOOKED_AT, STRIP, Setting, student_of
+from bench.adaptation_run import ARMS, Setting, student_of
+from bench.adaptation_sheets import sheets
 from bench.table import machine
 from studio.core.words import amount
 
 RESAMPLES = 10_000
 NOTES = ("<!-- notes: what stands between these two lines is kept -->", "<!-- end of notes -->")
-LABEL = 96  # px left of a strip
 SECONDS = 30  # points of the plot over seconds
 
 Record = dict[str, Any]
@@ -42,7 +41,7 @@ def write(records: list[Record], setting: Setting, docs: Path, planned: int) -> 
     for over in ("steps", "seconds"):
         if _plot(records, arms, shots, metric, setting.at, over, docs / f"adaptation-{over}.png"):
             parts.append(f"![{metric} over that of the base as it is, over {over}](adaptation-{over}.png)")
-    parts.append(_pictures(records, arms, setting, docs))
+    parts.append(sheets(records, arms, setting, docs))
     (docs / "ADAPTATION.md").write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
     return f"Wrote {docs / 'ADAPTATION.md'} of {len(records)} of {planned} runs."
 
@@ -63,7 +62,7 @@ def _head(records: list[Record], setting: Setting, planned: int, arms: list[str]
         f"{shots} pictures, {amount(count['draw'], 'draw')} of the support, {amount(count['seed'], 'seed')}. Judged by "
         f"{setting.features.partition('=')[0]} on {setting.samples} samples of the same noise for every arm and step, "
         f"against {queries[0]} to {queries[-1]} other pictures of the artist (median {queries[len(queries) // 2]}). "
-        f"The end is after {end}; seconds are {clock}. {machine()}.",
+        f"The end is after {end}; seconds are {clock}. {_machines(records)}",
         "Ratios are of means over the artists, in brackets 95 % of a paired bootstrap over them "
         f"({RESAMPLES} resamples); an artist counts once, by the mean of all draws and seeds. kid is the unbiased "
         "kernel distance, lower is better. A ratio is of the runs that both have; a curve is of those that were judged "
@@ -77,6 +76,14 @@ def _head(records: list[Record], setting: Setting, planned: int, arms: list[str]
         base = next(record["base"] for record in records if record["arm"] == name)
         lines[-1] += f"\n| {name} | {ARMS[name].summary} | {rate} | `{base[:12]}` |"
     return "\n\n".join(lines)
+
+
+def _machines(records: list[Record]) -> str:
+    """This machine, and how many runs were made on other devices than a CPU."""
+    elsewhere = Counter(record.get("device", "cpu") for record in records)
+    del elsewhere["cpu"]
+    others = (f" {amount(count, 'run')} of these by {device}." for device, count in sorted(elsewhere.items()))
+    return f"{machine()}.{''.join(others)}"
 
 
 def _kept(page: Path) -> str:
@@ -293,36 +300,3 @@ def _points(records: list[Record], x: float, over: str) -> list[tuple[Record, Re
     if over == "steps":
         return [(record, at_step(record, int(x))) for record in records]
     return [(record, at_second(record, x)) for record in records]
-
-
-def _pictures(records: list[Record], arms: list[str], setting: Setting, docs: Path) -> str:
-    """A sheet for every artist who was run: pictures of the support, the base, then each arm by the same seeds."""
-    parts = ["## Before and after", f"The first draw and seed: {STRIP} samples of the same noise in each row."]
-    for artist in sorted({record["artist"] for record in records}):
-        sizes = sorted({record["shots"] for record in records if record["artist"] == artist})
-        shots = 10 if 10 in sizes else sizes[0]
-        folder = Path(setting.out) / "strips" / artist
-        rows = [(f"{shots} pictures", folder / f"{shots}-support-end.png")]
-        for arm in arms:
-            if arm not in ("none", "embed"):
-                rows.append((f"{arm}, {LOOKED_AT}", folder / f"{shots}-{arm}-{LOOKED_AT}.png"))
-            rows.append((f"{arm}, end" if arm != "none" else arm, folder / f"{shots}-{arm}-end.png"))
-        there = [(label, path) for label, path in rows if path.exists()]
-        name = f"adaptation/{re.sub(r'[^a-z0-9-]', '', artist)}.webp"
-        if there:
-            (docs / name).parent.mkdir(exist_ok=True)
-            _sheet(there).save(docs / name, quality=80)
-        if (docs / name).exists():  # of these runs, or of those of another machine
-            parts.append(f"**{artist}**\n\n![{artist}]({name})")
-    return "\n\n".join(parts)
-
-
-def _sheet(rows: list[tuple[str, Path]]) -> Image.Image:
-    strips = [(label, Image.open(path).convert("RGB")) for label, path in rows]
-    width, height = max(image.width for _, image in strips), max(image.height for _, image in strips)
-    sheet = Image.new("RGB", (LABEL + width, len(strips) * (height + 2)), "white")
-    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
-    for row, (label, image) in enumerate(strips):
-        sheet.paste(image, (LABEL, row * (height + 2)))
-        draw.text((2, row * (height + 2) + height // 2), label, "black", font, anchor="lm")
-    return sheet

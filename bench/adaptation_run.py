@@ -1,6 +1,7 @@
 """One run of the proof of adaptation: one arm, towards a few pictures of one artist, judged again and again."""
 
 import os
+import re
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import AbstractContextManager
@@ -37,6 +38,7 @@ QUERIES, LEAST_QUERIES = 40, 5  # pictures of an artist that judge
 BATCH = 32  # pictures drawn or described at once
 WATCHED = 32  # samples by which the studio itself watches an adaptation
 STRIP = 8  # pictures kept of a run for people to look at
+HASH = re.compile("[0-9a-f]{64}")  # in the place of a base whose file is gone: its runs can still be told of
 LOOKED_AT = 10  # step of which such pictures are kept, besides the end
 
 
@@ -408,7 +410,7 @@ def identity(setting: Setting, arm: str) -> dict[str, Any]:
     path = setting.base(arm)
     config = student_of(arm, setting.rates)
     return {
-        "base": checkpoint.load(path).sha256,
+        "base": path.name if HASH.fullmatch(path.name) else checkpoint.load(path).sha256,
         "student": None if config is None else asdict(config),
         "steps": ARMS[arm].steps if ARMS[arm].steps else None,
         "features": setting.features.partition("=")[0],

@@ -11,10 +11,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from bench.adaptation import of_plan, parsed
 from bench.adaptation_records import append, fullest, keep, records
 from bench.adaptation_report import (
     NOTES,
     _kept,
+    _machines,
     _steps_table,
     at_end,
     at_second,
@@ -25,6 +27,7 @@ from bench.adaptation_report import (
     values_of,
 )
 from bench.adaptation_run import ARMS, Judge, Setting, Stopwatch, covers, moments, student_of
+from bench.table import machine
 
 SETTING = Setting((), "vgg16", "out", {"": "base.safetensors"}, budget=10.0, step_seconds={"": 0.5})
 
@@ -166,6 +169,31 @@ def test_points_are_found_by_step_and_by_second() -> None:
     assert found == [run["points"][index] for index in (0, 0, 1, 1, 2)]
     still = record("a", (0, 1.0))
     assert at_step(still, 50) == still["points"][0]
+
+
+def test_runs_from_a_base_that_is_gone_are_of_the_plan_by_its_hash(monkeypatch: pytest.MonkeyPatch) -> None:
+    here, gone = "a" * 64, "b" * 64
+    plan = dataclasses.replace(SETTING, bases={"": here, "figr": gone})
+    settings = {"steps": None, "features": "vgg16", "samples": 192, "budget": 10.0}
+    run = {**record("a", (0, 1.0), arm="none"), **settings, "base": here, "student": None}
+    assert of_plan(run, plan)
+    assert not of_plan({**run, "base": gone}, plan)
+    student = student_of("figr", {})
+    assert student is not None
+    assert of_plan({**run, "arm": "figr", "base": gone, "student": dataclasses.asdict(student)}, plan)
+
+    line = ["bench", "a.zip", "--features", "vgg16=f", "--out", "out", "--base", "f", "--base", f"figr={gone}"]
+    monkeypatch.setattr(sys, "argv", [*line, "--report"])
+    assert parsed().report
+    monkeypatch.setattr(sys, "argv", line)
+    with pytest.raises(SystemExit):
+        parsed()
+
+
+def test_the_page_tells_how_many_runs_another_device_made() -> None:
+    runs = [record("a", (0, 1.0)), {**record("b", (0, 1.0)), "device": "cpu"}]
+    assert _machines(runs) == f"{machine()}."
+    assert _machines([*runs, {**record("c", (0, 1.0)), "device": "cuda"}]) == f"{machine()}. 1 run of these by cuda."
 
 
 def test_a_rate_scales_all_three() -> None:
