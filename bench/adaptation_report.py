@@ -17,6 +17,7 @@ from studio.core.words import amount
 RESAMPLES = 10_000
 NOTES = ("<!-- notes: what stands between these two lines is kept -->", "<!-- end of notes -->")
 SECONDS = 30  # points of the plot over seconds
+TICKS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # of the plots' distance; beyond the last one a curve leaves the frame
 
 Record = dict[str, Any]
 Values = dict[tuple[str, int, int], float]  # by artist, draw and seed
@@ -265,6 +266,7 @@ def _plot(
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullLocator
 
     figure, panels = plt.subplots(1, len(shots), figsize=(4.6 * len(shots), 3.8), sharey=True, squeeze=False)
     for panel, count in zip(panels[0], shots, strict=True):
@@ -286,7 +288,10 @@ def _plot(
         panel.set_xlabel(over)
         if over == "steps":
             panel.set_xscale("symlog", linthresh=2)
-    panels[0][0].set_ylabel(f"{metric}, base as it is = 1")
+    panels[0][0].set(yscale="log", ylabel=f"{metric}, base as it is = 1")
+    panels[0][0].set_ylim(min(TICKS[0], panels[0][0].get_ylim()[0]), TICKS[-1])
+    panels[0][0].set_yticks(TICKS, [f"{tick:g}" for tick in TICKS], minor=False)
+    panels[0][0].yaxis.set_minor_locator(NullLocator())
     named = {name: line for panel in panels[0] for line, name in zip(*panel.get_legend_handles_labels(), strict=True)}
     shown = [arm for arm in arms if arm in named]
     figure.legend([named[arm] for arm in shown], shown, fontsize=8, ncol=len(shown), loc="lower center", frameon=False)
