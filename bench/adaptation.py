@@ -29,6 +29,7 @@ from bench.adaptation_run import (
     ARMS,
     HASH,
     LEAST_QUERIES,
+    OWN_START,
     STEPS,
     Case,
     Setting,
@@ -98,8 +99,9 @@ def parsed() -> argparse.Namespace:
     for name in [*given.arms, *(pair.partition("=")[0] for pair in pairs if "=" in pair)]:
         if name not in ARMS:
             parser.error(f"unknown arm {name!r}; known: {', '.join(ARMS)}.")
-    if "figr" in given.arms and not any(pair.startswith("figr=") for pair in given.base):
-        parser.error("the arm figr starts from a base that was meta-learned by its scheme; give --base figr=FILE.")
+    for name in OWN_START:
+        if name in given.arms and not any(pair.startswith(f"{name}=") for pair in given.base):
+            parser.error(f"the arm {name} starts from a base that was meta-learned; give --base {name}=FILE.")
     gone = [pair for pair in given.base if HASH.fullmatch(by_arm(pair)[1])]
     if gone and not given.report:
         parser.error(f"a hash is enough to report, and a run needs the file: --base {gone[0]:.60}.")

@@ -54,6 +54,11 @@ class Arm:
 
 
 _FINETUNE = replace(METHODS["finetune"].student, octaves=0)
+_OURS = Arm(
+    "ours: embedding of the set, a few steps by the energy distance, octaves matched",
+    METHODS["meta"].student,
+    steps=METHODS["meta"].steps,
+)
 ARMS: dict[str, Arm] = {
     "none": Arm("the base as it is, its classes drawn equally often", None),
     "scratch": Arm("random weights, fresh heads", METHODS["scratch"].student, scratch=True),
@@ -76,12 +81,11 @@ ARMS: dict[str, Arm] = {
         ),
     ),
     "embed": Arm("ours without a step: embedding of the set, octaves matched", METHODS["embed"].student, steps=0),
-    "meta": Arm(
-        "ours: embedding of the set, a few steps by the energy distance, octaves matched",
-        METHODS["meta"].student,
-        steps=METHODS["meta"].steps,
-    ),
+    "meta": _OURS,
+    "reptile": replace(_OURS, summary="ours, from a start that Reptile moved on by the same steps (arXiv 1803.02999)"),
+    "fomaml": replace(_OURS, summary="ours, from one that first-order MAML moved on by them (arXiv 1703.03400)"),
 }
+OWN_START = ("figr", "reptile", "fomaml")  # arms whose base an outer loop of `studio train meta` has made
 
 
 @dataclass(frozen=True)
