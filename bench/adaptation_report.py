@@ -39,12 +39,13 @@ def write(records: list[Record], setting: Setting, docs: Path, planned: int) -> 
             _table(own, arms, metric, setting.at),
             _steps_table(own, arms, metric, setting.at),
         ]
-    caption = ""
-    for over in ("steps", "seconds"):
-        if _plot(records, arms, shots, metric, setting.at, over, docs / f"adaptation-{over}.png"):
-            parts.append(f"![{metric} over that of the base as it is, over {over}](adaptation-{over}.png)")
-            caption = f"Bands are 95 % of the bootstrap; beyond {TICKS[-1]:g} a curve leaves the frame."
-    parts.append(caption)
+    drawn = [
+        f"![{metric} over that of the base as it is, over {over}](adaptation-{over}.png)"
+        for over in ("steps", "seconds")
+        if _plot(records, arms, shots, metric, setting.at, over, docs / f"adaptation-{over}.png")
+    ]
+    if drawn:
+        parts += [*drawn, f"Bands are 95 % of the bootstrap; beyond {TICKS[-1]:g} a curve leaves the frame."]
     parts.append(sheets(records, arms, setting, docs))
     (docs / "ADAPTATION.md").write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
     return f"Wrote {docs / 'ADAPTATION.md'} of {len(records)} of {planned} runs."

@@ -38,8 +38,8 @@ QUERIES, LEAST_QUERIES = 40, 5  # pictures of an artist that judge
 BATCH = 32  # pictures drawn or described at once
 WATCHED = 32  # samples by which the studio itself watches an adaptation
 STRIP = 8  # pictures kept of a run for people to look at
-HASH = re.compile("[0-9a-f]{64}")  # in the place of a base whose file is gone: its runs can still be told of
 LOOKED_AT = 10  # step of which such pictures are kept, besides the end
+HASH = re.compile("[0-9a-f]{64}")  # in the place of a base whose file is gone: its runs can still be told of
 
 
 @dataclass(frozen=True)
